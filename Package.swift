@@ -1,0 +1,98 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// What every Swift target is held to.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// What the two targets that call C are held to besides: every unsafe expression says so.
+let strictAtTheEdge: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "netnsd",
+    products: [
+        .executable(name: "netnsd", targets: ["netnsd"]),
+        .library(name: "MicroHTTP", targets: ["MicroHTTP"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .executableTarget(
+            name: "netnsd",
+            dependencies: [
+                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", argumentParser, httpTypes, logging, system,
+                unixSignals,
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "API",
+            dependencies: ["MicroHTTP", "NamespaceCore", httpTypes, logging],
+            resources: [.embedInCode("openapi.yaml")],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "MicroHTTP",
+            dependencies: ["CMicroHTTPD", httpTypes, logging, system],
+            swiftSettings: strictAtTheEdge
+        ),
+        .target(
+            name: "NamespaceCore",
+            dependencies: ["LinuxKit", logging, system],
+            swiftSettings: strict
+        ),
+        .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
+        .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+        .systemLibrary(
+            name: "CMicroHTTPD",
+            pkgConfig: "libmicrohttpd",
+            providers: [.apt(["libmicrohttpd-dev"])]
+        ),
+        .target(
+            name: "TestSupport",
+            dependencies: [subprocess, system, yams],
+            path: "Tests/TestSupport",
+            swiftSettings: strict
+        ),
+        .testTarget(name: "LinuxKitTests", dependencies: ["LinuxKit", system], swiftSettings: strict),
+        .testTarget(
+            name: "NamespaceCoreTests",
+            dependencies: ["LinuxKit", "NamespaceCore", logging, system],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MicroHTTPTests",
+            dependencies: ["MicroHTTP", httpTypes, logging],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["netnsd", "TestSupport", subprocess, system],
+            swiftSettings: strict
+        ),
+    ]
+)

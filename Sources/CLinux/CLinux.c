@@ -1,0 +1,143 @@
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#ifndef STATX_MNT_ID
+#define STATX_MNT_ID 0x00001000U // linux/stat.h, Linux 5.8
+#endif
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U // linux/stat.h, Linux 6.8
+#endif
+#define STX_MNT_ID_OFFSET 0x90
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x00002000 // linux/stat.h, Linux 5.8
+#endif
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 // asm-generic/socket.h, Linux 5.14
+#endif
+
+const int64_t clinux_nsfs_magic = NSFS_MAGIC;
+const int clinux_capability_sys_admin = CAP_SYS_ADMIN;
+const int clinux_capability_net_admin = CAP_NET_ADMIN;
+const int clinux_capability_sys_ptrace = CAP_SYS_PTRACE;
+
+static int answer(long result) { return result < 0 ? -errno : (int)result; }
+
+int clinux_open(const char *path, int flags, unsigned mode) { return answer(open(path, flags | O_CLOEXEC, mode)); }
+
+int clinux_close(int descriptor) { return answer(close(descriptor)); }
+
+int clinux_read(int descriptor, void *buffer, size_t size) { return answer(read(descriptor, buffer, size)); }
+
+int clinux_write(int descriptor, const void *buffer, size_t size) { return answer(write(descriptor, buffer, size)); }
+
+int clinux_flock(int descriptor, int operation) { return answer(flock(descriptor, operation)); }
+
+int clinux_make_directory(const char *path, unsigned mode) { return answer(mkdir(path, mode)); }
+
+int clinux_rename(const char *from, const char *to) { return answer(rename(from, to)); }
+
+int clinux_unlink(const char *path) { return answer(unlink(path)); }
+
+int clinux_real_path(const char *path, char *resolved) { return realpath(path, resolved) == NULL ? -errno : 0; }
+
+int clinux_read_link(const char *path, void *target, size_t size) { return answer(readlink(path, target, size)); }
+
+static int node_from(int directory, const char *path, int flags, struct clinux_node *node) {
+    struct statx result;
+    if (statx(directory, path, flags | AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_MNT_ID | STATX_MNT_ID_UNIQUE,
+              &result) < 0)
+        return -errno;
+    node->device = makedev(result.stx_dev_major, result.stx_dev_minor);
+    node->inode = result.stx_ino;
+    // stx_mnt_id by its place in the kernel's ABI: glibc 2.36 keeps it under padding.
+    memcpy(&node->mount_id, (const char *)&result + STX_MNT_ID_OFFSET, sizeof node->mount_id);
+    node->is_mount_root = (result.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+    node->is_directory = S_ISDIR(result.stx_mode);
+    return 0;
+}
+
+int clinux_node_at(const char *path, bool follow, struct clinux_node *node) {
+    return node_from(AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, node);
+}
+
+int clinux_node_of(int descriptor, struct clinux_node *node) { return node_from(descriptor, "", AT_EMPTY_PATH, node); }
+
+int clinux_filesystem_magic(const char *path, int64_t *magic) {
+    struct statfs result;
+    if (statfs(path, &result) < 0)
+        return -errno;
+    *magic = result.f_type;
+    return 0;
+}
+
+int clinux_bind_mount(const char *source, const char *target, bool recursive) {
+    return answer(mount(source, target, "none", MS_BIND | (recursive ? MS_REC : 0), NULL));
+}
+
+int clinux_make_private(const char *target) { return answer(mount("", target, "none", MS_PRIVATE, NULL)); }
+
+int clinux_make_shared_recursively(const char *target) {
+    return answer(mount("", target, "none", MS_SHARED | MS_REC, NULL));
+}
+
+int clinux_detach(const char *target) { return answer(umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW)); }
+
+int clinux_name_thread(const char *name) { return answer(prctl(PR_SET_NAME, name)); }
+
+int clinux_unshare_network(void) { return answer(unshare(CLONE_NEWNET)); }
+
+int clinux_enter_network(int descriptor) { return answer(setns(descriptor, CLONE_NEWNET)); }
+
+int clinux_is_network_namespace(int descriptor) {
+    int type = ioctl(descriptor, NS_GET_NSTYPE);
+    return type < 0 ? -errno : type == CLONE_NEWNET;
+}
+
+// Any family will do for SO_NETNS_COOKIE and the interface ioctls; AF_UNIX is there on every kernel.
+int clinux_control_socket(void) { return answer(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)); }
+
+int clinux_network_cookie(int descriptor, uint64_t *cookie) {
+    socklen_t size = sizeof *cookie;
+    return answer(getsockopt(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size));
+}
+
+static int loopback_flags(int descriptor, struct ifreq *request) {
+    memset(request, 0, sizeof *request);
+    memcpy(request->ifr_name, "lo", sizeof "lo");
+    return answer(ioctl(descriptor, SIOCGIFFLAGS, request));
+}
+
+int clinux_loopback_is_up(int descriptor) {
+    struct ifreq request;
+    int result = loopback_flags(descriptor, &request);
+    return result < 0 ? result : (request.ifr_flags & IFF_UP) != 0;
+}
+
+int clinux_loopback_raise(int descriptor) {
+    struct ifreq request;
+    int result = loopback_flags(descriptor, &request);
+    if (result < 0)
+        return result;
+    request.ifr_flags |= IFF_UP;
+    return answer(ioctl(descriptor, SIOCSIFFLAGS, &request));
+}

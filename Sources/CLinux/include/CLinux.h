@@ -1,0 +1,57 @@
+// The system calls netnsd needs and Swift's Glibc module does not offer: they are variadic, need _GNU_SOURCE, or speak
+// in structs that want a kernel header. Every function answers 0 or a positive result, or minus the errno; none retries.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Constants from kernel headers, so that Swift does not retype them.
+extern const int64_t clinux_nsfs_magic;
+extern const int clinux_capability_sys_admin;
+extern const int clinux_capability_net_admin;
+extern const int clinux_capability_sys_ptrace;
+
+struct clinux_node {
+    uint64_t device;    // st_dev, as stat(2) encodes it
+    uint64_t inode;
+    uint64_t mount_id;  // STATX_MNT_ID, or the never reused STATX_MNT_ID_UNIQUE from Linux 6.8 on
+    bool is_mount_root; // STATX_ATTR_MOUNT_ROOT
+    bool is_directory;
+};
+
+// Files
+int clinux_open(const char *path, int flags, unsigned mode);
+int clinux_close(int descriptor);
+int clinux_read(int descriptor, void *buffer, size_t size);
+int clinux_write(int descriptor, const void *buffer, size_t size);
+int clinux_flock(int descriptor, int operation);
+int clinux_make_directory(const char *path, unsigned mode);
+int clinux_rename(const char *from, const char *to);
+int clinux_unlink(const char *path);
+int clinux_real_path(const char *path, char *resolved /* PATH_MAX bytes */);
+int clinux_read_link(const char *path, void *target, size_t size);
+int clinux_node_at(const char *path, bool follow, struct clinux_node *node);
+int clinux_node_of(int descriptor, struct clinux_node *node);
+int clinux_filesystem_magic(const char *path, int64_t *magic);
+
+// Mounts: mount(2), umount2(2)
+int clinux_bind_mount(const char *source, const char *target, bool recursive);
+int clinux_make_private(const char *target);
+int clinux_make_shared_recursively(const char *target);
+int clinux_detach(const char *target);
+
+// Threads: PR_SET_NAME of prctl(2), at most 15 bytes
+int clinux_name_thread(const char *name);
+
+// Network namespaces: unshare(2), setns(2), ioctl_ns(2)
+int clinux_unshare_network(void);
+int clinux_enter_network(int descriptor);
+int clinux_is_network_namespace(int descriptor);
+int clinux_control_socket(void);
+int clinux_network_cookie(int socket, uint64_t *cookie);
+int clinux_loopback_is_up(int socket);
+int clinux_loopback_raise(int socket);
+
+#endif

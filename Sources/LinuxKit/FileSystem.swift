@@ -1,0 +1,132 @@
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// Blocking file operations with typed errors. Call them from a worker or before the service starts, never from the
+/// cooperative pool.
+package enum FileSystem {
+    /// Reads a whole file; right for procfs too, whose sizes are not known in advance.
+    package static func read(_ path: FilePath) throws(SystemError) -> [UInt8] {
+        try OwnedDescriptor.open(path, O_RDONLY).readToEnd(path: path)
+    }
+
+    /// Replaces `path` by a file with `content`: writes a temporary sibling and renames it, so that a reader, or a
+    /// daemon restarted after a crash, sees the old content or the new, never a part.
+    ///
+    /// There is no fsync: the files are of use only until the next boot.
+    package static func replace(_ path: FilePath, with content: [UInt8]) throws(SystemError) {
+        let temporary = temporarySibling(of: path)
+        do throws(SystemError) {
+            let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+            try file.writeAll(content, path: temporary)
+            try rename(temporary, to: path)
+        } catch {
+            _ = unsafe temporary.withPlatformString { unsafe clinux_unlink($0) }
+            throw error
+        }
+    }
+
+    /// The name `replace` writes to before it renames.
+    package static func temporarySibling(of path: FilePath) -> FilePath {
+        FilePath(path.string + temporarySuffix)
+    }
+
+    /// The end of every name that `replace` leaves behind when the process dies in the middle of it.
+    package static let temporarySuffix = ".tmp~"
+
+    package static func rename(_ path: FilePath, to other: FilePath) throws(SystemError) {
+        try call(.rename, path) {
+            unsafe path.withPlatformString { from in
+                unsafe other.withPlatformString { to in unsafe clinux_rename(from, to) }
+            }
+        }
+    }
+
+    /// Unlinks `path`; answers false when there was nothing to unlink.
+    @discardableResult
+    package static func unlink(_ path: FilePath) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            try call(.unlink, path) { unsafe path.withPlatformString { unsafe clinux_unlink($0) } }
+            return true
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return false
+        }
+    }
+
+    /// Creates a directory and its missing parents, as `mkdir -p` does.
+    package static func makeDirectory(_ path: FilePath, mode: CUnsignedInt = 0o755) throws(SystemError) {
+        do throws(SystemError) {
+            try call(.mkdir, path) { unsafe path.withPlatformString { unsafe clinux_make_directory($0, mode) } }
+        } catch {
+            switch error.errno {
+            case .fileExists where try Node.at(path).isDirectory:
+                return
+            case .noSuchFileOrDirectory where path.removingLastComponent() != path:
+                try makeDirectory(path.removingLastComponent(), mode: mode)
+                try makeDirectory(path, mode: mode)
+            default:
+                throw error
+            }
+        }
+    }
+
+    /// The path with every symbolic link resolved (realpath(3)): the form that mountinfo shows.
+    package static func resolve(_ path: FilePath) throws(SystemError) -> FilePath {
+        var resolved = [CChar](repeating: 0, count: Int(PATH_MAX))
+        try call(.realpath, path) {
+            unsafe path.withPlatformString { source in
+                unsafe resolved.withUnsafeMutableBufferPointer { unsafe clinux_real_path(source, $0.baseAddress) }
+            }
+        }
+        return FilePath(platformString: resolved)
+    }
+
+    /// The bytes of a symbolic link (readlink(2)), such as `net:[4026531833]` for `/proc/1/ns/net`.
+    static func readLink(_ path: FilePath) throws(SystemError) -> [UInt8] {
+        var target = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let count = try call(.readlink, path) {
+            unsafe path.withPlatformString { source in
+                unsafe target.withUnsafeMutableBytes { unsafe clinux_read_link(source, $0.baseAddress, $0.count) }
+            }
+        }
+        return Array(target.prefix(Int(count)))
+    }
+
+    /// The names in a directory, `.` and `..` left out, in the file system's order, as the bytes they are.
+    package static func names(in directory: FilePath) throws(SystemError) -> [[UInt8]] {
+        guard let stream = unsafe directory.withPlatformString({ unsafe opendir($0) }) else {
+            throw SystemError(.readdir, directory, errno: Errno(rawValue: Glibc.errno))
+        }
+        defer { unsafe closedir(stream) }
+        var names: [[UInt8]] = []
+        while true {
+            Glibc.errno = 0  // readdir(3) answers NULL at the end and on error; only errno tells them apart.
+            guard let entry = unsafe readdir(stream) else {
+                guard Glibc.errno == 0 else {
+                    throw SystemError(.readdir, directory, errno: Errno(rawValue: Glibc.errno))
+                }
+                return names
+            }
+            // SAFETY: d_name is NUL-terminated within the entry, which stays valid until the next readdir(3).
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+                unsafe $0.withMemoryRebound(to: UInt8.self, capacity: Int(NAME_MAX) + 1) { bytes in
+                    unsafe Array(UnsafeBufferPointer(start: bytes, count: strlen(UnsafePointer(OpaquePointer(bytes)))))
+                }
+            }
+            if name != Array(".".utf8) && name != Array("..".utf8) { names.append(name) }
+        }
+    }
+}
+
+extension FilePath {
+    /// The path of an entry whose name need not be UTF-8.
+    package func entry(_ name: [UInt8]) -> FilePath {
+        var bytes = unsafe withPlatformString { start in
+            unsafe Array(UnsafeBufferPointer(start: start, count: strlen(start)))
+        }
+        bytes.append(CChar(bitPattern: UInt8(ascii: "/")))
+        bytes.append(contentsOf: name.map { CChar(bitPattern: $0) })
+        bytes.append(0)
+        return FilePath(platformString: bytes)
+    }
+}

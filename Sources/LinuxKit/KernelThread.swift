@@ -1,0 +1,65 @@
+import CLinux
+import Glibc
+import SystemPackage
+
+/// A thread that may change its network namespace, because it runs nothing but kernel jobs and is locked to each one.
+///
+/// Only ``KernelWorkers`` makes these, one a thread, and lends it to a job. Whatever a job does, the thread is back in
+/// the daemon's original namespace afterwards, or ``isHome`` is false for ever and the thread must end: a thread in a
+/// wrong namespace would make every later namespace, socket and child process wrong in silence.
+package struct KernelThread: ~Copyable {
+    private let home: HomeNamespace
+    private(set) var isHome: Bool
+
+    /// Puts the calling thread into `home`, which it may have been started outside of.
+    init(home: HomeNamespace) {
+        self.home = home
+        isHome = home.enter()
+    }
+
+    /// Moves this thread into a network namespace made for the purpose, runs `body` there, and moves back.
+    ///
+    /// The namespace dies at the return unless `body` gave something a reference to it, such as a bind mount.
+    ///
+    /// - Throws: from unshare(2): `.noSpace` (`user.max_net_namespaces`), `.noMemory`, `.notPermitted`; and what
+    ///   `body` throws.
+    package mutating func inNewNetworkNamespace<Result>(
+        _ body: () throws(SystemError) -> Result
+    ) throws(SystemError) -> Result {
+        try away(by: { () throws(SystemError) in try call(.unshare) { clinux_unshare_network() } }, body)
+    }
+
+    /// Moves this thread into the namespace behind `descriptor`, runs `body` there, and moves back.
+    mutating func inNetworkNamespace<Result>(
+        _ descriptor: borrowing OwnedDescriptor, path: FilePath, _ body: () throws(SystemError) -> Result
+    ) throws(SystemError) -> Result {
+        let rawValue = descriptor.rawValue
+        return try away(
+            by: { () throws(SystemError) in try call(.setns, path) { clinux_enter_network(rawValue) } }, body)
+    }
+
+    private mutating func away<Result>(
+        by leave: () throws(SystemError) -> Void, _ body: () throws(SystemError) -> Result
+    ) throws(SystemError) -> Result {
+        guard isHome else { throw SystemError(.setns, errno: .notPermitted) }
+        try leave()
+        defer { isHome = home.enter() }
+        return try body()
+    }
+}
+
+/// The network namespace the daemon was started in, held open so that every worker can return to it.
+final class HomeNamespace: Sendable {
+    private let descriptor: OwnedDescriptor
+
+    /// Remembers the calling thread's namespace.
+    init() throws(SystemError) {
+        // thread-self, not self: /proc/self/ns/net is the namespace of the main thread.
+        descriptor = try OwnedDescriptor.open("/proc/thread-self/ns/net", O_RDONLY)
+    }
+
+    /// Moves the calling thread home; false says that it is anywhere but there.
+    func enter() -> Bool {
+        clinux_enter_network(descriptor.rawValue) == 0
+    }
+}

@@ -1,0 +1,144 @@
+import CLinux
+import DequeModule
+import Dispatch
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// A few plain threads on which every blocking or namespace-changing system call of the process is made.
+///
+/// A job has its thread to itself from start to end, so it may unshare(2) and setns(2). A thread that could not return
+/// to the original namespace is ended and replaced. Nothing else in the process ever changes namespace, and none of
+/// these threads ever runs Swift concurrency's jobs.
+package final class KernelWorkers: Sendable {
+    private typealias Job = @Sendable (inout KernelThread) -> Void
+
+    private struct State {
+        var queue = Deque<Job>()
+        /// What idle threads wait for, the one that worked last at the end: its caches are warm.
+        var idle: [DispatchSemaphore] = []
+        var threads = 0
+        var isStopping = false
+        var stopped: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state = Mutex(State())
+    private let home: HomeNamespace
+
+    /// Starts `count` threads, which take the calling thread's network namespace as the one to return to.
+    ///
+    /// Call ``stop()`` before letting go: the threads keep the pool alive until then.
+    package init(count: Int) throws(SystemError) {
+        precondition(count > 0, "a pool without threads would never run a job")
+        home = try HomeNamespace()
+        for _ in 0..<count { try startThread() }
+    }
+
+    /// How many threads there are now.
+    package var threadCount: Int { state.withLock { $0.threads } }
+
+    /// Runs `body` on the next free thread and answers what it returned or threw.
+    ///
+    /// Once queued, the job runs to its end even if the calling task is cancelled: a half-made namespace would be worse
+    /// than one nobody waits for.
+    package func run<Value: Sendable>(
+        _ body: @escaping @Sendable (inout KernelThread) throws(SystemError) -> Value
+    ) async throws(SystemError) -> Value {
+        let result: Result<Value, SystemError> = await withCheckedContinuation { continuation in
+            let job: Job = { thread in
+                do throws(SystemError) {
+                    continuation.resume(returning: .success(try body(&thread)))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+            guard submit(job) else {
+                continuation.resume(returning: .failure(SystemError(.submitJob, errno: .canceled)))
+                return
+            }
+        }
+        return try result.get()
+    }
+
+    /// Queues a job and wakes a thread for it if one sleeps; false says that the pool has been stopped.
+    private func submit(_ job: @escaping Job) -> Bool {
+        let (isAccepted, sleeper) = state.withLock { state -> (Bool, DispatchSemaphore?) in
+            guard !state.isStopping else { return (false, nil) }
+            state.queue.append(job)
+            return (true, state.idle.popLast())
+        }
+        sleeper?.signal()
+        return isAccepted
+    }
+
+    /// Lets the queued jobs end, then the threads; later jobs are refused with `.canceled`.
+    package func stop() async {
+        await withCheckedContinuation { continuation in
+            let (sleepers, isStopped) = state.withLock { state in
+                state.isStopping = true
+                if state.threads > 0 { state.stopped.append(continuation) }
+                defer { state.idle = [] }
+                return (state.idle, state.threads == 0)
+            }
+            for sleeper in sleepers { sleeper.signal() }
+            if isStopped { continuation.resume() }
+        }
+    }
+
+    private func startThread() throws(SystemError) {
+        state.withLock { $0.threads += 1 }
+        // The thread takes over this reference, in `main`.
+        let context = unsafe Unmanaged.passRetained(self).toOpaque()
+        var thread = pthread_t()
+        let status = unsafe pthread_create(&thread, nil, { unsafe KernelWorkers.main($0) }, context)
+        guard status == 0 else {
+            unsafe Unmanaged<KernelWorkers>.fromOpaque(context).release()
+            state.withLock { $0.threads -= 1 }
+            throw SystemError(.startThread, errno: Errno(rawValue: status))
+        }
+        pthread_detach(thread)
+    }
+
+    /// A thread's first function. The context is the reference that `startThread` retained for it.
+    private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        guard let context = unsafe context else { return unsafe context }
+        _ = unsafe clinux_name_thread("netnsd-kernel")
+        let pool = unsafe Unmanaged<KernelWorkers>.fromOpaque(context).takeRetainedValue()
+        var thread = KernelThread(home: pool.home)
+        let wakeUp = DispatchSemaphore(value: 0)
+        while thread.isHome, let job = pool.next(wakeUp) { job(&thread) }
+        pool.threadEnded(replace: !thread.isHome)
+        return nil
+    }
+
+    /// Waits for a job; nil tells the thread to end.
+    private func next(_ wakeUp: DispatchSemaphore) -> Job? {
+        while true {
+            let (job, isStopping) = state.withLock { state -> (Job?, Bool) in
+                let job = state.queue.popFirst()
+                if job == nil && !state.isStopping { state.idle.append(wakeUp) }
+                return (job, state.isStopping)
+            }
+            if job != nil || isStopping { return job }
+            wakeUp.wait()
+        }
+    }
+
+    private func threadEnded(replace: Bool) {
+        // The new thread inherits the wrong namespace from this one, and leaves it in KernelThread's initializer. If it
+        // cannot, it ends here as well, and its replacement tries again.
+        if replace, !state.withLock({ $0.isStopping }) {
+            do throws(SystemError) {
+                try startThread()
+            } catch {
+                // Without a thread the queued jobs would wait for ever; a daemon that cannot work must not look alive.
+                fatalError("netnsd: cannot replace a kernel worker: \(error)")
+            }
+        }
+        let stopped = state.withLock { state in
+            state.threads -= 1
+            return state.threads == 0 && state.isStopping ? state.stopped : []
+        }
+        for continuation in stopped { continuation.resume() }
+    }
+}

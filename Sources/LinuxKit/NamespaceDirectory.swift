@@ -1,0 +1,150 @@
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// The namespace files of one mount directory: what `ip netns add`, `ip netns delete` and `ip netns list` do, as jobs
+/// for a ``KernelThread``. Every function blocks.
+package struct NamespaceDirectory: Sendable {
+    package let directory: MountDirectory
+
+    package init(_ directory: MountDirectory) {
+        self.directory = directory
+    }
+
+    /// Where the namespace `name`, any file name, has its file.
+    package func path(of name: [UInt8]) -> FilePath {
+        directory.path.entry(name)
+    }
+
+    /// Makes a network namespace and gives it a name, or leaves nothing behind.
+    ///
+    /// The file comes after all that is slow or likely to fail, right before the mount, so that others see it empty for
+    /// microseconds only, and so that whatever a crash leaves has been announced.
+    ///
+    /// - Parameters:
+    ///   - mountID: What ``MountDirectory/prepare()`` answered.
+    ///   - announce: Called with the new namespace's identity before its file appears.
+    ///   - withdraw: Called when a step after `announce`, or `announce` itself, failed.
+    /// - Throws: `.createFile` with `.fileExists` when the name is taken; `.unshare` as unshare(2) does;
+    ///   `.verifyDirectory` when the directory wants preparing again; and what `announce` throws.
+    package func create(
+        _ name: [UInt8], raisingLoopback: Bool, mountID: UInt64, on thread: inout KernelThread,
+        announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
+    ) throws(SystemError) -> NamespaceStatus {
+        let path = path(of: name)
+        try directory.verify(mountID: mountID)
+        try refuseTaken(path)
+        return try thread.inNewNetworkNamespace { () throws(SystemError) in
+            let status = try CurrentNamespace.status(raisingLoopback: raisingLoopback)
+            do throws(SystemError) {
+                try announce(status.identity)
+                try publish(status.identity, as: path)
+            } catch {
+                withdraw()
+                throw error
+            }
+            return status
+        }
+    }
+
+    /// Mounts the current namespace on a file made for it.
+    private func publish(_ identity: NamespaceIdentity, as path: FilePath) throws(SystemError) {
+        // O_EXCL: the seed truncates and mounts over a file that is there; whose it is we cannot know.
+        _ = try OwnedDescriptor.open(path, O_RDONLY | O_CREAT | O_EXCL, mode: 0o444, as: .createFile)
+        do throws(SystemError) {
+            try mountCurrentNamespace(on: path, expecting: identity)
+        } catch {
+            _ = unsafe path.withPlatformString { unsafe clinux_unlink($0) }
+            throw error
+        }
+    }
+
+    /// A cheap look before the costly unshare; the file's exclusive creation is what decides.
+    private func refuseTaken(_ path: FilePath) throws(SystemError) {
+        do throws(SystemError) {
+            _ = try Node.at(path, following: false)
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return
+        }
+        throw SystemError(.createFile, path, errno: .fileExists)
+    }
+
+    private func mountCurrentNamespace(
+        on path: FilePath, expecting identity: NamespaceIdentity
+    ) throws(SystemError) {
+        try call(.bindMount, path) {
+            unsafe CurrentNamespace.path.withPlatformString { source in
+                unsafe path.withPlatformString { target in unsafe clinux_bind_mount(source, target, false) }
+            }
+        }
+        do throws(SystemError) {
+            let node = try Node.at(path)
+            guard try Node.isNamespace(path), node.inode == identity.inode, node.device == identity.device else {
+                throw SystemError(.verifyMount, path, errno: .staleNFSFileHandle)
+            }
+        } catch {
+            _ = unsafe path.withPlatformString { unsafe clinux_detach($0) }
+            throw error
+        }
+    }
+
+    /// Makes and drops a namespace: whether one could be created now, and if not, why.
+    package func probe(mountID: UInt64, on thread: inout KernelThread) throws(SystemError) {
+        try directory.verify(mountID: mountID)
+        _ = try thread.inNewNetworkNamespace { () throws(SystemError) in try CurrentNamespace.status() }
+    }
+
+    /// Detaches every mount stacked on the name's file and unlinks it; false says that there was none.
+    ///
+    /// Processes inside keep the namespace alive, without a name.
+    ///
+    /// - Throws: `.unlink` with `.resourceBusy` while another mount namespace holds the file (a moment, and on old
+    ///   kernels only): try again; with `.isDirectory` or `.notPermitted` for a directory.
+    package func remove(_ name: [UInt8]) throws(SystemError) -> Bool {
+        let path = path(of: name)
+        while try detach(path) {}
+        return try FileSystem.unlink(path)
+    }
+
+    /// Detaches the top mount of `path`; false says that there was none.
+    private func detach(_ path: FilePath) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            try call(.detach, path) { unsafe path.withPlatformString { unsafe clinux_detach($0) } }
+            return true
+        } catch  where error.errno == .invalidArgument || error.errno == .noSuchFileOrDirectory {
+            return false  // umount2(2): EINVAL, not a mount point
+        }
+    }
+
+    /// What is at a name.
+    package enum Entry: Sendable, Equatable {
+        case absent
+        /// A file that is no network namespace: unmounted, or never mounted.
+        case stale
+        case namespace(NamespaceStatus)
+    }
+
+    /// Looks at a name, and into the namespace it stands for.
+    package func inspect(_ name: [UInt8], on thread: inout KernelThread) throws(SystemError) -> Entry {
+        let path = path(of: name)
+        do throws(SystemError) {
+            guard try Node.isNamespace(path) else { return .stale }
+            // The check above keeps this from opening, and perhaps waking, a device or a FIFO.
+            let namespace = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
+            let rawValue = namespace.rawValue
+            guard clinux_is_network_namespace(rawValue) == 1 else { return .stale }
+            return .namespace(
+                try thread.inNetworkNamespace(namespace, path: path) { () throws(SystemError) in
+                    try CurrentNamespace.status()
+                })
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            // A dangling symbolic link is there, and can be deleted.
+            return (try? Node.at(path, following: false)) == nil ? .absent : .stale
+        }
+    }
+
+    /// The names in the directory, in byte order.
+    package func names() throws(SystemError) -> [[UInt8]] {
+        try FileSystem.names(in: directory.path).sorted { $0.lexicographicallyPrecedes($1) }
+    }
+}

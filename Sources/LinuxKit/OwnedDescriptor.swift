@@ -1,0 +1,69 @@
+import CLinux
+import SystemPackage
+
+/// A file descriptor with one owner: close-on-exec from birth, closed when the value ends.
+package struct OwnedDescriptor: ~Copyable, Sendable {
+    let rawValue: CInt
+
+    init(owning rawValue: CInt) {
+        self.rawValue = rawValue
+    }
+
+    deinit {
+        // close(2) releases the descriptor even when it answers EINTR or EIO; there is nothing left to undo.
+        _ = clinux_close(rawValue)
+    }
+}
+
+extension OwnedDescriptor {
+    /// Opens `path` with open(2); `O_CLOEXEC` is always added.
+    static func open(
+        _ path: FilePath, _ flags: CInt, mode: CUnsignedInt = 0, as operation: SystemError.Operation = .open
+    ) throws(SystemError) -> OwnedDescriptor {
+        OwnedDescriptor(
+            owning: try call(operation, path) {
+                unsafe path.withPlatformString { unsafe clinux_open($0, flags, mode) }
+            })
+    }
+
+    /// Reads from the descriptor's offset to its end; `path` is for the error only.
+    func readToEnd(path: FilePath) throws(SystemError) -> [UInt8] {
+        var content: [UInt8] = []
+        let chunk = 64 * 1024
+        while true {
+            let start = content.count
+            content.append(contentsOf: repeatElement(0, count: chunk))
+            var failure: SystemError?
+            var count: CInt = 0
+            unsafe content.withUnsafeMutableBytes { buffer in
+                let free = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[start...])
+                do throws(SystemError) {
+                    count = try call(.read, path) { unsafe clinux_read(rawValue, free.baseAddress, free.count) }
+                } catch {
+                    failure = error
+                }
+            }
+            if let failure { throw failure }
+            content.removeLast(chunk - Int(count))
+            if count == 0 { return content }
+        }
+    }
+
+    /// Writes all of `content`; `path` is for the error only.
+    func writeAll(_ content: [UInt8], path: FilePath) throws(SystemError) {
+        var written = 0
+        while written < content.count {
+            var failure: SystemError?
+            unsafe content.withUnsafeBytes { buffer in
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[written...])
+                do throws(SystemError) {
+                    written += Int(
+                        try call(.write, path) { unsafe clinux_write(rawValue, rest.baseAddress, rest.count) })
+                } catch {
+                    failure = error
+                }
+            }
+            if let failure { throw failure }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import Glibc
+import SystemPackage
+
+/// Processes and the network namespaces they are in, as `ip netns pids` and lsns(8) read them from procfs.
+package enum ProcessTable {
+    /// The processes of which at least one thread is in the namespace `inode`, in ascending order, this one left out:
+    /// its workers only visit.
+    ///
+    /// Needs `CAP_SYS_PTRACE` to see other users' processes; those that may not be read are left out.
+    package static func processes(inNetworkNamespace inode: UInt64) throws(SystemError) -> [Int32] {
+        let link = Array("net:[\(inode)]".utf8)
+        let own = getpid()
+        return try identifiers(in: "/proc").filter { process in
+            process != own && threads(of: process).contains { networkNamespace(of: $0) == link }
+        }.sorted()
+    }
+
+    /// How many network namespaces have a mount or a process: those that lsns(8) shows. A namespace that only an open
+    /// descriptor or a socket keeps alive is not counted.
+    package static func networkNamespacesInUse(mounts: MountInfo) throws(SystemError) -> Int {
+        var links = Set<[UInt8]>()
+        let prefix = Array("net:[".utf8)
+        for mount in mounts.mounts where mount.fileSystemType.elementsEqual("nsfs".utf8) {
+            if mount.root.starts(with: prefix) { links.insert(mount.root) }
+        }
+        for process in try identifiers(in: "/proc") {
+            if let link = networkNamespace(of: FilePath("/proc/\(process)")) { links.insert(link) }
+        }
+        return links.count
+    }
+
+    private static func threads(of process: Int32) -> [FilePath] {
+        let tasks = FilePath("/proc/\(process)/task")
+        // A process that ends while we look is in no namespace.
+        let identifiers = (try? identifiers(in: tasks)) ?? []
+        return identifiers.map { FilePath("\(tasks)/\($0)") }
+    }
+
+    private static func networkNamespace(of process: FilePath) -> [UInt8]? {
+        try? FileSystem.readLink(process.appending("ns/net"))
+    }
+
+    private static func identifiers(in directory: FilePath) throws(SystemError) -> [Int32] {
+        try FileSystem.names(in: directory).compactMap { Int32(String(decoding: $0, as: UTF8.self)) }
+    }
+}

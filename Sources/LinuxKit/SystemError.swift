@@ -1,0 +1,68 @@
+package import SystemPackage
+
+/// A failed system call: what was attempted, on which path, and the kernel's answer.
+package struct SystemError: Error, Equatable {
+    /// What was attempted, named after the system call.
+    package enum Operation: String, Sendable {
+        case open
+        case read
+        case write
+        case flock
+        case rename
+        case mkdir
+        case unlink
+        case statx
+        case statfs
+        case realpath
+        case readdir
+        case readlink
+        case createFile = "open(O_CREAT|O_EXCL)"
+        case bindMount = "mount(MS_BIND)"
+        case makePrivate = "mount(MS_PRIVATE)"
+        case makeShared = "mount(MS_SHARED)"
+        case detach = "umount2(MNT_DETACH)"
+        case unshare = "unshare(CLONE_NEWNET)"
+        case setns = "setns(CLONE_NEWNET)"
+        case socket
+        case cookie = "getsockopt(SO_NETNS_COOKIE)"
+        case raiseLoopback = "ioctl(SIOCSIFFLAGS)"
+        case readLoopback = "ioctl(SIOCGIFFLAGS)"
+        /// A bind mount that succeeded, yet what is at the path is not the namespace that was bound.
+        case verifyMount = "verify mount"
+        /// The mount directory is not the mount it was when it was prepared.
+        case verifyDirectory = "verify mount directory"
+        case startThread = "pthread_create"
+        /// A job for a worker pool that has been stopped.
+        case submitJob = "submit job"
+    }
+
+    package let operation: Operation
+    package let path: FilePath?
+    package let errno: Errno
+
+    package init(_ operation: Operation, _ path: FilePath? = nil, errno: Errno) {
+        self.operation = operation
+        self.path = path
+        self.errno = errno
+    }
+}
+
+extension SystemError: CustomStringConvertible {
+    package var description: String {
+        let target = path.map { " \($0)" } ?? ""
+        return "\(operation.rawValue)\(target): \(errno) (errno \(errno.rawValue))"
+    }
+}
+
+/// Runs a `clinux_` function, which answers minus the errno, until it is not interrupted.
+@discardableResult
+func call(
+    _ operation: SystemError.Operation, _ path: FilePath? = nil, _ body: () -> CInt
+) throws(SystemError) -> CInt {
+    while true {
+        let result = body()
+        if result >= 0 { return result }
+        let errno = Errno(rawValue: -result)
+        if errno != .interrupted { throw SystemError(operation, path, errno: errno) }
+    }
+}

@@ -1,0 +1,31 @@
+/// The in-flight table: who works on which name, and who waits for it, in order of arrival.
+///
+/// An actor is re-entrant at every `await`, so being inside the manager protects nothing across one. Holding the name
+/// does: operations on one name run one after the other, those on different names side by side. The table belongs to the
+/// manager and is touched from inside it only.
+struct NameQueue {
+    private var waiting: [NamespaceName: [CheckedContinuation<Void, Never>]] = [:]
+
+    /// Takes the name if it is free.
+    mutating func take(_ name: NamespaceName) -> Bool {
+        guard waiting[name] == nil else { return false }
+        waiting[name] = []
+        return true
+    }
+
+    /// Queues for a name that is taken; resumed holding it.
+    mutating func wait(for name: NamespaceName, _ continuation: CheckedContinuation<Void, Never>) {
+        waiting[name, default: []].append(continuation)
+    }
+
+    /// Hands the name to who waited longest, or frees it.
+    mutating func release(_ name: NamespaceName) {
+        guard var queue = waiting[name], !queue.isEmpty else {
+            waiting[name] = nil
+            return
+        }
+        let next = queue.removeFirst()
+        waiting[name] = queue
+        next.resume()
+    }
+}

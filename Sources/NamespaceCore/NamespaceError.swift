@@ -1,0 +1,83 @@
+package import LinuxKit
+import SystemPackage
+
+/// Why an operation on a namespace was refused or failed. It knows no HTTP; the API has one table that does.
+package struct NamespaceError: Error, Sendable {
+    /// What kind of failure it is.
+    package enum Code: String, Sendable, CaseIterable {
+        case notFound
+        case nameTaken
+        /// PUT found a namespace of the name that is not what was asked for.
+        case differs
+        /// PUT found a file of the name that is no namespace.
+        case stale
+        /// Processes are inside, and the client asked not to delete then.
+        case inUse
+        /// The file is held in another mount namespace and could not be unlinked in time.
+        case busy
+        /// What has the name, such as a directory, cannot be a namespace and is not ours to delete.
+        case notANamespace
+        case limitReached
+        case outOfMemory
+        case missingCapability
+        /// Mounts in the directory do not reach the host.
+        case directoryNotShared
+        /// The directory is missing and cannot be set up.
+        case directoryUnavailable
+        /// The record could not be written.
+        case storageFailure
+        case shuttingDown
+        /// The kernel answered something we have no better word for.
+        case kernelFailure
+    }
+
+    package let code: Code
+    /// For a person: what happened and what to do.
+    package let message: String
+    package let cause: SystemError?
+    /// The processes inside, for `.inUse`.
+    package let processes: [Int32]
+
+    package init(_ code: Code, _ message: String, cause: SystemError? = nil, processes: [Int32] = []) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+        self.processes = processes
+    }
+}
+
+extension NamespaceError {
+    /// Puts a failed system call into the words of what was being done.
+    package init(_ cause: SystemError, name: NamespaceName? = nil) {
+        let code: Code
+        let message: String
+        switch (cause.operation, cause.errno) {
+        case (.createFile, .fileExists):
+            (code, message) = (.nameTaken, "There is an entry of this name already; choose another name or delete it.")
+        case (.submitJob, _):
+            (code, message) = (.shuttingDown, "The daemon is shutting down; ask again when it is back.")
+        case (.verifyDirectory, _), (.mkdir, _), (.realpath, _), (.flock, _), (.makeShared, _), (.makePrivate, _):
+            (code, message) = (.directoryUnavailable, "The mount directory cannot be set up.")
+        case (_, .notPermitted), (_, .permissionDenied):
+            (code, message) = (
+                .missingCapability,
+                "The kernel refused; the daemon needs CAP_SYS_ADMIN and CAP_NET_ADMIN in the initial user namespace."
+            )
+        case (.unshare, .noSpace):
+            (code, message) = (
+                .limitReached, "user.max_net_namespaces is reached; delete namespaces or raise the limit."
+            )
+        case (.bindMount, .noSpace):
+            (code, message) = (.limitReached, "fs.mount-max is reached; delete namespaces or raise the limit.")
+        case (_, .tooManyOpenFiles), (_, .tooManyOpenFilesInSystem):
+            (code, message) = (.limitReached, "The limit of open files is reached; raise RLIMIT_NOFILE or fs.file-max.")
+        case (_, .noMemory):
+            (code, message) = (.outOfMemory, "The kernel has no memory for this now; try again later.")
+        case (_, .noSpace), (_, .readOnlyFileSystem), (_, .diskQuotaExceeded):
+            (code, message) = (.storageFailure, "The file system is full or read-only; free space or remount it.")
+        default:
+            (code, message) = (.kernelFailure, "A system call failed in a way the daemon does not expect.")
+        }
+        self.init(code, message, cause: cause)
+    }
+}

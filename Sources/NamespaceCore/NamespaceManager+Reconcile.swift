@@ -1,0 +1,66 @@
+import LinuxKit
+import Logging
+
+extension NamespaceManager {
+    /// Sets up the directory and brings the records of this boot and the directory together: finishes or undoes what a
+    /// crash interrupted, and touches nothing that has no record.
+    ///
+    /// - Throws: `.directoryUnavailable` when the directory cannot be set up, `.storageFailure` and the like when the
+    ///   records cannot be read. A directory that is not shared with the host is no reason not to start: the daemon then
+    ///   says on `/readyz` what to change.
+    package func start() async throws(NamespaceError) {
+        do throws(NamespaceError) {
+            try await inPreparedDirectory { (_) throws(SystemError) in }
+        } catch  where error.code == .directoryNotShared {
+            logger.error("not ready", metadata: ["reason": "\(error.message)"])
+        }
+        let contents: RecordStore.Contents
+        let entries: [NamespaceDirectory.Entry]
+        let recorded: [NamespaceName]
+        let total: Int
+        do throws(SystemError) {
+            let (store, bootID) = (store, bootID)
+            contents = try await kernel.blocking { () throws(SystemError) in try store.load(bootID: bootID) }
+            recorded = contents.records.keys.sorted()
+            entries = try await kernel.inspect(recorded)
+            total = try await kernel.names().count
+        } catch {
+            throw NamespaceError(error)
+        }
+        for path in contents.setAside {
+            logger.warning("an unreadable record was set aside", metadata: ["path": "\(path)"])
+        }
+        records = contents.records
+        var undone = 0
+        for (name, entry) in zip(recorded, entries) where !isWhole(name, entry) {
+            try await holding(name) { () async throws(NamespaceError) in try await self.undo(name, entry) }
+            undone += 1
+        }
+        logger.info(
+            "reconciled",
+            metadata: ["entries": "\(total)", "created": "\(records.count)", "undone": "\(undone)"])
+    }
+
+    private func isWhole(_ name: NamespaceName, _ entry: NamespaceDirectory.Entry) -> Bool {
+        guard case .namespace(let status) = entry else { return false }
+        return records[name]?.describes(status.identity) ?? false
+    }
+
+    private func undo(_ name: NamespaceName, _ entry: NamespaceDirectory.Entry) async throws(NamespaceError) {
+        switch entry {
+        case .stale, .absent:
+            // We announced it, and it is not mounted: a create that did not get to its mount, or a delete that did not
+            // get past its unmount.
+            _ = try await unmake(name)
+        case .namespace:
+            // Another tool's by now; only the record is ours.
+            let store = store
+            records[name] = nil
+            do throws(SystemError) {
+                try await kernel.blocking { () throws(SystemError) in try store.remove(name) }
+            } catch {
+                throw NamespaceError(error)
+            }
+        }
+    }
+}

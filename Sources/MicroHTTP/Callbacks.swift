@@ -1,0 +1,65 @@
+import CMicroHTTPD
+import Glibc
+import Logging
+
+// libmicrohttpd's callbacks. File-scope functions on purpose: a closure can inherit an actor from where it is written,
+// and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore that HTTPServer retains for as long
+// as the daemon runs.
+
+/// `MHD_OPTION_URI_LOG_CALLBACK`: makes the exchange. What it returns is the initial value of `state` below.
+func targetArrived(
+    _ context: UnsafeMutableRawPointer?, _ target: UnsafePointer<CChar>?, _ connection: OpaquePointer?
+) -> UnsafeMutableRawPointer? {
+    guard let context = unsafe context, let target = unsafe target else { return nil }
+    let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+    let bytes = unsafe UnsafeRawBufferPointer(start: target, count: strlen(target))
+    let parsed: Result<RequestTarget, RequestTarget.Malformation>
+    do throws(RequestTarget.Malformation) {
+        parsed = .success(unsafe try RequestTarget(parsing: bytes))
+    } catch {
+        parsed = .failure(error)
+    }
+    // Released in exchangeCompleted, which is called for every exchange, whatever becomes of it.
+    return unsafe Unmanaged.passRetained(Exchange(server: server, target: parsed)).toOpaque()
+}
+
+/// `MHD_AccessHandlerCallback`: the headers, a piece of the body, or the wish for an answer.
+func requestProceeded(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ url: UnsafePointer<CChar>?,
+    _ method: UnsafePointer<CChar>?, _ version: UnsafePointer<CChar>?, _ data: UnsafePointer<CChar>?,
+    _ size: UnsafeMutablePointer<Int>?, _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) -> MHD_Result {
+    guard let connection = unsafe connection, let size = unsafe size, let opaque = unsafe state?.pointee else {
+        return .NO
+    }
+    let exchange = unsafe Unmanaged<Exchange>.fromOpaque(opaque).takeUnretainedValue()
+    let piece = unsafe UnsafeRawBufferPointer(start: data, count: size.pointee)
+    unsafe size.pointee = 0
+    return unsafe exchange.step(Connection(connection), method: method, version: version, piece)
+}
+
+/// `MHD_OPTION_NOTIFY_COMPLETED`: the answer is sent, or the client is gone. Lets go of the exchange.
+func exchangeCompleted(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ reason: MHD_RequestTerminationCode
+) {
+    guard let opaque = unsafe state?.pointee else { return }
+    unsafe state?.pointee = nil
+    // Retained in targetArrived.
+    unsafe Unmanaged<Exchange>.fromOpaque(opaque).takeRetainedValue().ended()
+}
+
+/// `MHD_OPTION_EXTERNAL_LOGGER`: the library's own messages, mostly of clients that misbehave.
+func libraryLogged(
+    _ context: UnsafeMutableRawPointer?, _ format: UnsafePointer<CChar>?, _ arguments: CVaListPointer?
+) {
+    guard let context = unsafe context, let format = unsafe format, let arguments = unsafe arguments else {
+        return
+    }
+    var buffer = [CChar](repeating: 0, count: 512)
+    let length = unsafe vsnprintf(&buffer, buffer.count, format, arguments)
+    let bytes = buffer.prefix(max(0, min(Int(length), buffer.count - 1))).map { UInt8(bitPattern: $0) }
+    let text = String(decoding: bytes, as: UTF8.self)
+    let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+    server.logger.debug("libmicrohttpd", metadata: ["message": "\(text.filter { !$0.isNewline })"])
+}

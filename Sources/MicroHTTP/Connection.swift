@@ -1,0 +1,87 @@
+import CMicroHTTPD
+import HTTPTypes
+
+/// A client's connection, as libmicrohttpd lends it.
+///
+/// `@unchecked Sendable`: the pointer is used from two places. Inside a callback libmicrohttpd guarantees that it is
+/// alive and used by no other thread. Outside, ``resume()`` alone is called, which libmicrohttpd makes safe from any
+/// thread, once for each ``suspend()``, and a suspended connection stays alive until then.
+@safe struct Connection: @unchecked Sendable {
+    private let pointer: OpaquePointer
+
+    init(_ pointer: OpaquePointer) {
+        unsafe self.pointer = unsafe pointer
+    }
+
+    func suspend() { unsafe MHD_suspend_connection(pointer) }
+    func resume() { unsafe MHD_resume_connection(pointer) }
+
+    /// The request as its headers tell, and what is wrong with its framing.
+    func request(
+        method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?,
+        target: Result<RequestTarget, RequestTarget.Malformation>
+    ) -> (Request, fault: String?) {
+        var fields = HeaderCollector()
+        unsafe withUnsafeMutablePointer(to: &fields) { collector in
+            _ = unsafe MHD_get_connection_values_n(pointer, .HEADER_KIND, collectHeader, collector)
+        }
+        let name = unsafe method.map { unsafe String(cString: $0) } ?? ""
+        let isHTTP11 = unsafe version.map { unsafe String(cString: $0) == "HTTP/1.1" } ?? false
+        let parsedMethod = HTTPRequest.Method(name)
+        let fault =
+            fields.hasForbiddenByte
+            ? "A header field has a control character, or a name that is no token."
+            : parsedMethod == nil
+                ? "The method is no token." : Framing.fault(in: fields.fields, isHTTP11: isHTTP11)
+        let isChunked = fields.fields.contains(.transferEncoding)
+        let length = fields.fields[.contentLength].flatMap { UInt64($0) }
+        return (
+            Request(
+                method: parsedMethod ?? .get, target: target, headerFields: fields.fields,
+                contentLength: isChunked ? nil : length ?? 0),
+            fault
+        )
+    }
+
+    /// Hands the answer to libmicrohttpd, which sends it in its own time.
+    func queue(_ response: Response, close: Bool) -> MHD_Result {
+        let body = response.body
+        let message = unsafe body.withUnsafeBytes { bytes in
+            // libmicrohttpd takes the pointer as mutable and, told to copy, does not write to it.
+            unsafe MHD_create_response_from_buffer(
+                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+        }
+        guard let message = unsafe message else { return .NO }
+        // The queue holds a reference of its own.
+        defer { unsafe MHD_destroy_response(message) }
+        for field in response.headerFields {
+            unsafe MHD_add_response_header(message, field.name.rawName, field.value)
+        }
+        if close { unsafe MHD_add_response_header(message, "Connection", "close") }
+        return unsafe MHD_queue_response(pointer, UInt32(response.status.code), message)
+    }
+}
+
+/// What `collectHeader` fills.
+private struct HeaderCollector {
+    var fields = HTTPFields()
+    var hasForbiddenByte = false
+}
+
+/// `MHD_KeyValueIteratorN`: called for each header field, with a `HeaderCollector`.
+private func collectHeader(
+    _ context: UnsafeMutableRawPointer?, _ kind: MHD_ValueKind, _ name: UnsafePointer<CChar>?, _ nameSize: Int,
+    _ value: UnsafePointer<CChar>?, _ valueSize: Int
+) -> MHD_Result {
+    guard let collector = unsafe context?.assumingMemoryBound(to: HeaderCollector.self) else { return .NO }
+    let nameBytes = unsafe UnsafeRawBufferPointer(start: name, count: nameSize)
+    let valueBytes = unsafe UnsafeRawBufferPointer(start: value, count: valueSize)
+    let isClean = unsafe valueBytes.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
+    guard isClean, let name = unsafe HTTPField.Name(String(decoding: nameBytes, as: UTF8.self)) else {
+        unsafe collector.pointee.hasForbiddenByte = true
+        return .YES
+    }
+    unsafe collector.pointee.fields.append(
+        HTTPField(name: name, value: String(decoding: valueBytes, as: UTF8.self)))
+    return .YES
+}

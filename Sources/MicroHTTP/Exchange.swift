@@ -1,0 +1,156 @@
+import CMicroHTTPD
+import HTTPTypes
+import Synchronization
+
+/// One request and its answer, from the request line to the last byte sent.
+///
+/// libmicrohttpd calls the access handler once when the headers are there, once for every piece of the body, and once
+/// more when it wants the answer; ``step(_:_:)`` is all of these. When the answer takes time the connection is suspended,
+/// and ``complete(with:)`` resumes it.
+final class Exchange: Sendable {
+    private typealias Answer = @Sendable ([UInt8]) async -> Response
+
+    private enum Phase {
+        /// The headers have not arrived.
+        case new
+        case reading(limit: Int, then: Answer)
+        /// Suspended; a task works on the answer.
+        case running
+        /// Resumed, or about to be.
+        case answered(Response)
+        case queued
+    }
+
+    private struct State {
+        var phase = Phase.new
+        var request: Request?
+        var body: [UInt8] = []
+        /// How much of a body beyond the limit was thrown away.
+        var discarded = 0
+    }
+
+    /// How much of an over-long body is read and thrown away for the sake of a proper answer, in bytes.
+    private static let patience = 1024 * 1024
+
+    private let state = Mutex(State())
+    private let server: ServerCore
+    private let target: Result<RequestTarget, RequestTarget.Malformation>
+
+    init(server: ServerCore, target: Result<RequestTarget, RequestTarget.Malformation>) {
+        self.server = server
+        self.target = target
+    }
+
+    /// A piece of the body, or none.
+    typealias Piece = UnsafeRawBufferPointer
+
+    /// Does what the exchange's phase asks for. The whole piece is consumed.
+    ///
+    /// Never called for one exchange on two threads at once, nor while it is suspended.
+    func step(_ connection: Connection, method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?, _ piece: Piece)
+        -> MHD_Result
+    {
+        switch state.withLock({ $0.phase }) {
+        case .new:
+            let (request, fault) = unsafe connection.request(method: method, version: version, target: target)
+            server.exchangeBegan()
+            return begin(request, fault: fault, on: connection)
+        case .reading(let limit, let answer):
+            guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }
+            return bodyEnded(limit: limit, answer, on: connection)
+        case .answered(let response):
+            state.withLock { $0.phase = .queued }
+            return connection.queue(response, close: server.isDraining)
+        case .running, .queued:
+            return .YES
+        }
+    }
+
+    private func begin(_ request: Request, fault: String?, on connection: Connection) -> MHD_Result {
+        if let fault { return refuse(.malformed(fault), request, on: connection) }
+        if server.isDraining { return refuse(.shuttingDown, request, on: connection) }
+        switch server.handler.accept(request) {
+        case .respond(let response) where request.contentLength == 0:
+            // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
+            state.withLock { $0.phase = .answered(response) }
+            return .YES
+        case .respond(let response):
+            state.withLock { $0.phase = .queued }
+            return connection.queue(response, close: true)
+        case .read(let limit, let answer):
+            if let length = request.contentLength, length > UInt64(limit) {
+                return refuse(.contentTooLarge(limit: limit), request, on: connection)
+            }
+            state.withLock {
+                $0.request = request
+                $0.phase = .reading(limit: limit, then: answer)
+            }
+            return .YES
+        }
+    }
+
+    /// Answers for the handler, and closes the connection: whatever the client sends next cannot be trusted, or is a
+    /// body that nobody wants.
+    private func refuse(_ refusal: Refusal, _ request: Request, on connection: Connection) -> MHD_Result {
+        state.withLock { $0.phase = .queued }
+        return connection.queue(server.handler.response(to: refusal, of: request), close: true)
+    }
+
+    private func read(_ piece: Piece, limit: Int) -> MHD_Result {
+        // SAFETY: libmicrohttpd lends the piece for the length of the call.
+        let isPatient = state.withLock { state in
+            if state.discarded == 0 && state.body.count + piece.count <= limit {
+                unsafe state.body.append(contentsOf: piece)
+            } else {
+                state.discarded += piece.count
+            }
+            return state.discarded <= Self.patience
+        }
+        return isPatient ? .YES : .NO  // NO cuts the connection
+    }
+
+    private func bodyEnded(limit: Int, _ answer: @escaping Answer, on connection: Connection) -> MHD_Result {
+        let (request, body, isTooLarge) = state.withLock { state in
+            defer { state.body = [] }
+            return (state.request, state.body, state.discarded > 0)
+        }
+        if isTooLarge, let request { return refuse(.contentTooLarge(limit: limit), request, on: connection) }
+        state.withLock { $0.phase = .running }
+        // Before the task starts, or its resume could come first and be lost.
+        guard server.suspend(self, connection) else {
+            guard let request else { return .NO }
+            return refuse(.shuttingDown, request, on: connection)
+        }
+        // On this thread up to the first wait: waking a thread of the cooperative pool would cost more than what most
+        // handlers do until then, which is to decode and to hand a job on.
+        Task.immediate {
+            let response = await answer(body)
+            complete(with: response)
+        }
+        return .YES
+    }
+
+    /// Stores the answer and resumes the connection; a second answer is ignored.
+    func complete(with response: Response) {
+        let isFirst = state.withLock { state in
+            guard case .running = state.phase else { return false }
+            state.phase = .answered(response)
+            return true
+        }
+        // The connection is suspended, and so alive, until here, and only the first answer gets here.
+        if isFirst { server.suspendedConnection(of: self)?.resume() }
+    }
+
+    /// Answers a request that took too long to wait for at shutdown.
+    func abandon() {
+        if let request = state.withLock({ $0.request }) {
+            complete(with: server.handler.response(to: .shuttingDown, of: request))
+        }
+    }
+
+    /// Called when libmicrohttpd lets go of the exchange.
+    func ended() {
+        if case .new = state.withLock({ $0.phase }) { return }
+        server.exchangeEnded()
+    }
+}

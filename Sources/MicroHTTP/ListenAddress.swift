@@ -1,0 +1,36 @@
+/// Where a server listens.
+public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
+    /// A Unix socket; the file gets `mode` and, where it exists, the group named `group`.
+    case unix(path: String, mode: UInt32, group: String?)
+    /// A TCP port of a host name or address; port 0 lets the kernel choose.
+    case tcp(host: String, port: UInt16)
+
+    /// Why a text is no TCP address.
+    public struct Malformation: Error, CustomStringConvertible {
+        /// For a person.
+        public let description: String
+    }
+
+    /// Reads `HOST:PORT`, `ADDRESS:PORT` or `[IPv6]:PORT`.
+    public init(parsingTCP text: String) throws(Malformation) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            throw Malformation(description: "a port number after the last colon is missing")
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("[") && host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            throw Malformation(description: "an IPv6 address stands in brackets")
+        }
+        guard !host.isEmpty else { throw Malformation(description: "the host is missing") }
+        self = .tcp(host: String(host), port: port)
+    }
+
+    /// As in a URL.
+    public var description: String {
+        switch self {
+        case .unix(let path, _, _): "unix:\(path)"
+        case .tcp(let host, let port): "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        }
+    }
+}

@@ -1,0 +1,73 @@
+public import HTTPTypes
+
+/// What an ``HTTPServer`` asks of the program it serves.
+public protocol RequestHandler: Sendable {
+    /// Decides what to do with a request whose headers have arrived and whose body has not.
+    ///
+    /// Called on a libmicrohttpd thread that serves other connections too: it must not block. What headers can decide
+    /// (route, method, type, size) is decided here, so that no body is read for a request that will be refused.
+    func accept(_ request: Request) -> Disposition
+
+    /// Words a refusal that the server decided by itself. Must not block either.
+    func response(to refusal: Refusal, of request: Request) -> Response
+}
+
+/// A request without its body.
+public struct Request: Sendable {
+    /// The method as sent; methods are case-sensitive, and an unknown one is the handler's to refuse.
+    public let method: HTTPRequest.Method
+    /// The target, split and percent-decoded, or what is wrong with it.
+    public let target: Result<RequestTarget, RequestTarget.Malformation>
+    /// The header fields in the order they were sent.
+    public let headerFields: HTTPFields
+    /// The body's announced length in bytes: 0 without a body, nil when it is chunked.
+    public let contentLength: UInt64?
+
+    /// Describes a request.
+    public init(
+        method: HTTPRequest.Method, target: Result<RequestTarget, RequestTarget.Malformation>,
+        headerFields: HTTPFields, contentLength: UInt64?
+    ) {
+        self.method = method
+        self.target = target
+        self.headerFields = headerFields
+        self.contentLength = contentLength
+    }
+}
+
+/// A handler's decision on a request's headers.
+public enum Disposition: Sendable {
+    /// Answer now. A body still to come is not read, and the connection is closed after the answer.
+    case respond(Response)
+    /// Read the body, of at most `limit` bytes, then answer with what the function returns.
+    ///
+    /// The function runs in a task of its own, which is not cancelled when the client hangs up.
+    case read(limit: Int, then: @Sendable ([UInt8]) async -> Response)
+}
+
+/// Why the server refused a request before or instead of asking the handler for an answer.
+public enum Refusal: Sendable, Equatable {
+    /// The message's framing is ambiguous or malformed (RFC 9112, sections 3.2, 6 and 11.2); says how.
+    case malformed(String)
+    /// The body is longer than the handler's limit, in bytes.
+    case contentTooLarge(limit: Int)
+    /// The server is draining and begins nothing new.
+    case shuttingDown
+}
+
+/// A complete answer.
+public struct Response: Sendable {
+    /// The status; its reason phrase is not sent, libmicrohttpd has its own.
+    public var status: HTTPResponse.Status
+    /// The header fields, `Content-Length`, `Date` and `Connection` left to the server.
+    public var headerFields: HTTPFields
+    /// The body; not sent in answer to HEAD, while its length is.
+    public var body: [UInt8]
+
+    /// Makes an answer.
+    public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], body: [UInt8] = []) {
+        self.status = status
+        self.headerFields = headerFields
+        self.body = body
+    }
+}

@@ -1,0 +1,92 @@
+/// A request's path and query (RFC 9112, section 3.2), split first and decoded after, so that an encoded separator never
+/// separates.
+public struct RequestTarget: Sendable, Equatable {
+    /// The decoded bytes of each path segment: `/v1/a%2Fb` has the segments `v1` and `a/b`. They need not be UTF-8.
+    public let segments: [[UInt8]]
+    /// The names and values of the query, in order.
+    public let query: [QueryItem]
+
+    /// One `name=value` of a query.
+    public struct QueryItem: Sendable, Equatable {
+        /// The decoded name.
+        public let name: [UInt8]
+        /// The decoded value; empty where there is no `=`.
+        public let value: [UInt8]
+    }
+
+    /// What makes a target unacceptable.
+    public enum Malformation: Error, Equatable {
+        /// Neither a path (origin-form) nor an `http://` address with one (absolute-form).
+        case notAPath
+        /// `%` without two hexadecimal digits after it.
+        case badEscape
+        /// A byte that must be escaped, or `%00`: no resource has it in its name.
+        case forbiddenByte
+        /// A `.` or `..` segment, encoded or not. We resolve none, and whoever sends one hopes that somebody does.
+        case dotSegment
+    }
+
+    /// Splits and decodes a target as it stood in the request line.
+    public init(parsing raw: some Collection<UInt8>) throws(Malformation) {
+        let target = try Self.originForm(Array(raw)[...])
+        let parts = target.split(separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false)
+        var segments: [[UInt8]] = []
+        for segment in parts[0].dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
+            let decoded = try Self.decode(segment)
+            guard !decoded.elementsEqual(".".utf8), !decoded.elementsEqual("..".utf8) else { throw .dotSegment }
+            segments.append(decoded)
+        }
+        self.segments = segments
+
+        var query: [QueryItem] = []
+        for item in parts.dropFirst().first?.split(separator: UInt8(ascii: "&")) ?? [] {
+            let sides = item.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            query.append(
+                QueryItem(name: try Self.decode(sides[0]), value: sides.count == 2 ? try Self.decode(sides[1]) : []))
+        }
+        self.query = query
+    }
+
+    /// The path and query of a target, which a proxy may send with scheme and authority before them.
+    private static func originForm(_ raw: ArraySlice<UInt8>) throws(Malformation) -> ArraySlice<UInt8> {
+        if raw.first == UInt8(ascii: "/") { return raw }
+        let scheme = Array("http://".utf8)
+        guard raw.count > scheme.count, raw.prefix(scheme.count).map({ $0 | 0x20 }) == scheme.map({ $0 | 0x20 }) else {
+            throw .notAPath
+        }
+        let rest = raw.dropFirst(scheme.count)
+        guard let slash = rest.firstIndex(of: UInt8(ascii: "/")), slash != rest.startIndex else { throw .notAPath }
+        return rest[slash...]
+    }
+
+    /// Undoes percent-encoding (RFC 3986, section 2.1). `+` stays a plus: it is a space in forms alone.
+    private static func decode(_ raw: ArraySlice<UInt8>) throws(Malformation) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(raw.count)
+        var index = raw.startIndex
+        while index < raw.endIndex {
+            var byte = raw[index]
+            guard byte > 0x20, byte < 0x7f else { throw .forbiddenByte }
+            index += 1
+            if byte == UInt8(ascii: "%") {
+                guard raw.endIndex - index >= 2, let high = digit(raw[index]), let low = digit(raw[index + 1]) else {
+                    throw .badEscape
+                }
+                byte = high << 4 | low
+                guard byte != 0 else { throw .forbiddenByte }
+                index += 2
+            }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

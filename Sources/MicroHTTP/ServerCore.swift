@@ -1,0 +1,61 @@
+import Logging
+import Synchronization
+
+/// What the listeners of a server share, and libmicrohttpd's callbacks are given.
+final class ServerCore: Sendable {
+    let handler: any RequestHandler
+    let logger: Logger
+
+    private let draining = Atomic<Bool>(false)
+    /// Exchanges between their headers and their last byte sent.
+    private let exchanges = Atomic<Int>(0)
+    private let waiting = Mutex(Waiting())
+
+    /// The exchanges whose connections are suspended.
+    private struct Waiting {
+        var exchanges: [ObjectIdentifier: (exchange: Exchange, connection: Connection)] = [:]
+        var isAbandoned = false
+    }
+
+    init(handler: any RequestHandler, logger: Logger) {
+        self.handler = handler
+        self.logger = logger
+    }
+
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
+    var exchangesInProgress: Int { exchanges.load(ordering: .acquiring) }
+
+    /// From now on every new exchange is refused.
+    func startDraining() { draining.store(true, ordering: .relaxed) }
+
+    func exchangeBegan() { exchanges.add(1, ordering: .relaxed) }
+    func exchangeEnded() { exchanges.subtract(1, ordering: .releasing) }
+
+    /// Suspends the connection until the exchange's answer is there; false says that it is too late to wait for one.
+    ///
+    /// libmicrohttpd must not be stopped with a connection suspended, so this and ``abandonExchanges()`` exclude each
+    /// other.
+    func suspend(_ exchange: Exchange, _ connection: Connection) -> Bool {
+        waiting.withLock { waiting in
+            guard !waiting.isAbandoned else { return false }
+            connection.suspend()
+            waiting.exchanges[ObjectIdentifier(exchange)] = (exchange, connection)
+            return true
+        }
+    }
+
+    /// The connection to resume, now that the answer is there.
+    func suspendedConnection(of exchange: Exchange) -> Connection? {
+        waiting.withLock { $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange))?.connection }
+    }
+
+    /// Answers every exchange that is suspended, and lets none be suspended from now on.
+    func abandonExchanges() {
+        let exchanges = waiting.withLock { waiting in
+            waiting.isAbandoned = true
+            return waiting.exchanges.values.map(\.exchange)
+        }
+        // Out of the lock: abandoning takes it again.
+        for exchange in exchanges { exchange.abandon() }
+    }
+}

@@ -1,0 +1,40 @@
+import HTTPTypes
+import MicroHTTP
+import NamespaceCore
+
+extension Route {
+    /// `/healthz`: the process is alive and answers.
+    static let health: Route = {
+        let alive = Response.json(["status": "ok"])
+        return Route("/healthz", [(.get, .immediate { (_) throws(Problem) in alive })])
+    }()
+
+    /// `/readyz`: a namespace could be created now, or the exact reason why not, found out by trying.
+    static func readiness(_ manager: NamespaceManager) -> Route {
+        let ready = Response.json(["status": "ready"])
+        return Route(
+            "/readyz",
+            [
+                (
+                    .get,
+                    .awaiting { (_, _) async throws(Problem) in
+                        do throws(NamespaceError) {
+                            try await manager.checkReadiness()
+                            return ready
+                        } catch {
+                            throw Problem(notReady: error)
+                        }
+                    }
+                )
+            ])
+    }
+}
+
+extension Problem {
+    /// Whatever the reason, the answer to "ready?" is 503: an unexpected kernel error is no bug of the probe.
+    fileprivate init(notReady error: NamespaceError) {
+        self.init(
+            error.code == .kernelFailure
+                ? NamespaceError(.directoryUnavailable, error.message, cause: error.cause) : error)
+    }
+}

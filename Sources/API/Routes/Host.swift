@@ -1,0 +1,97 @@
+import HTTPTypes
+import LinuxKit
+import MicroHTTP
+import NamespaceCore
+import SystemPackage
+
+extension Route {
+    /// `/v1/host`
+    static func host(_ manager: NamespaceManager, workers: Int) -> Route {
+        Route(
+            "/v1/host",
+            [
+                (
+                    .get,
+                    .awaiting { (_, _) async throws(Problem) in
+                        do throws(NamespaceError) {
+                            return .json(HostResource(try await manager.hostFacts(), workers: workers))
+                        } catch {
+                            throw Problem(error)
+                        }
+                    }
+                )
+            ])
+    }
+}
+
+/// The host as JSON.
+private struct HostResource: Encodable {
+    let kernelRelease: String
+    let directory: Directory
+    let capabilities: Capabilities
+    let namespaces: Namespaces
+    let mounts: Usage
+    let workers: Int
+
+    struct Directory: Encodable {
+        let path: String
+        let propagation: String
+        let visibleToHost: Bool?
+
+        private enum CodingKeys: String, CodingKey { case path, propagation, visibleToHost }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(path, forKey: .path)
+            try container.encode(propagation, forKey: .propagation)
+            try container.encode(visibleToHost, forKey: .visibleToHost)
+        }
+    }
+
+    struct Capabilities: Encodable {
+        let present: [String]
+        let missing: [String]
+    }
+
+    struct Namespaces: Encodable {
+        let inDirectory: Int
+        let inUse: Int
+        let limit: Int?
+
+        private enum CodingKeys: String, CodingKey { case inDirectory, inUse, limit }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(inDirectory, forKey: .inDirectory)
+            try container.encode(inUse, forKey: .inUse)
+            try container.encode(limit, forKey: .limit)
+        }
+    }
+
+    struct Usage: Encodable {
+        let inUse: Int
+        let limit: Int?
+
+        private enum CodingKeys: String, CodingKey { case inUse, limit }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(inUse, forKey: .inUse)
+            try container.encode(limit, forKey: .limit)
+        }
+    }
+
+    init(_ facts: HostFacts, workers: Int) {
+        kernelRelease = facts.kernelRelease
+        directory = Directory(
+            path: facts.directory.string, propagation: facts.propagation.kind.rawValue,
+            visibleToHost: facts.propagation.isVisibleToHost)
+        capabilities = Capabilities(
+            present: facts.capabilities.map(\.rawValue).sorted(),
+            missing: Set(Capability.allCases).subtracting(facts.capabilities).map(\.rawValue).sorted())
+        namespaces = Namespaces(
+            inDirectory: facts.entries, inUse: facts.namespacesInUse, limit: facts.namespaceLimit)
+        mounts = Usage(inUse: facts.mountsInUse, limit: facts.mountLimit)
+        self.workers = workers
+    }
+}

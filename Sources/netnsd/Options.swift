@@ -1,0 +1,56 @@
+public import ArgumentParser
+public import Logging
+
+/// The flags of `serve` and `check`. What is not given is taken from the environment, then from the defaults: see
+/// ``Settings``.
+struct Options: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Listen on this Unix socket; none for no socket. [NETNSD_SOCKET] (default: \(Settings.defaultSocket))",
+            valueName: "path"))
+    var socket: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Listen on this TCP address as well; may be repeated. [NETNSD_LISTEN, separated by commas]",
+            valueName: "host:port"))
+    var listen: [String] = []
+
+    @Flag(
+        help: """
+            Listen on TCP although nobody is asked who they are: whoever reaches the port owns the host's network. \
+            For throw-away labs. [NETNSD_ALLOW_UNAUTHENTICATED_TCP=true]
+            """)
+    var allowUnauthenticatedTcp = false
+
+    @Option(
+        help: ArgumentHelp(
+            "The directory of the namespace files. [NETNSD_NETNS_DIR] (default: \(Settings.defaultNamespaceDirectory))",
+            valueName: "dir"))
+    var netnsDir: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The directory of the daemon's records. [NETNSD_STATE_DIR] (default: \(Settings.defaultStateDirectory))",
+            valueName: "dir"))
+    var stateDir: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Threads that do the kernel's jobs. [NETNSD_WORKERS] (default: the number of cores)", valueName: "n"))
+    var workers: Int?
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical. [NETNSD_LOG_LEVEL] (default: info)")
+    var logLevel: Logger.Level?
+
+    @Option(help: "text or json, on standard error. [NETNSD_LOG_FORMAT] (default: text)")
+    var logFormat: LogFormat?
+}
+
+/// How log lines are written.
+enum LogFormat: String, ExpressibleByArgument, CaseIterable {
+    case text
+    case json
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

@@ -53,9 +53,9 @@ public final class HTTPServer: Sendable {
     package var exchangesInProgress: Int { core.exchangesInProgress }
 
     /// Ends the server: accepts no connection and no request any more, lets running exchanges end until `deadline` has
-    /// passed, answers the rest as ``Refusal/shuttingDown``, and closes everything. Call it once.
+    /// passed, answers the rest as ``Refusal/shuttingDown``, and closes everything. A second call does nothing.
     public func shutdown(deadline: Duration) async {
-        core.startDraining()
+        guard core.startDraining() else { return }
         for listener in listeners { listener.quiesce() }
         await exchangesToEnd(within: deadline)
         core.abandonExchanges()

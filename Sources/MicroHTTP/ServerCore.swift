@@ -25,8 +25,8 @@ final class ServerCore: Sendable {
     var isDraining: Bool { draining.load(ordering: .relaxed) }
     var exchangesInProgress: Int { exchanges.load(ordering: .acquiring) }
 
-    /// From now on every new exchange is refused.
-    func startDraining() { draining.store(true, ordering: .relaxed) }
+    /// From now on every new exchange is refused; false says that this was so before.
+    func startDraining() -> Bool { !draining.exchange(true, ordering: .relaxed) }
 
     func exchangeBegan() { exchanges.add(1, ordering: .relaxed) }
     func exchangeEnded() { exchanges.subtract(1, ordering: .releasing) }

@@ -20,6 +20,9 @@ extension RequestBody {
 
     /// Decodes a body; an empty one is an empty object.
     static func decode(_ body: [UInt8]) throws(Problem) -> Self {
+        guard !hasTrailingComma(body) else {
+            throw Problem(.malformedJSON, "The body has a comma before a closing bracket (RFC 8259 has none).")
+        }
         do {
             return try JSONDecoder().decode(Self.self, from: body.isEmpty ? Data("{}".utf8) : Data(body))
         } catch let problem as Problem {
@@ -35,6 +38,23 @@ extension RequestBody {
         } catch {
             throw Problem(.malformedJSON, "The body is not well-formed JSON (RFC 8259).")
         }
+    }
+
+    /// Foundation's decoder takes a comma before a closing bracket for nothing.
+    private static func hasTrailingComma(_ body: [UInt8]) -> Bool {
+        var (isInString, isEscaped) = (false, false)
+        var last: UInt8 = 0
+        for byte in body where isInString || !" \t\r\n".utf8.contains(byte) {
+            if isInString {
+                isInString = isEscaped || byte != UInt8(ascii: "\"")
+                isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+                continue
+            }
+            if last == UInt8(ascii: ","), byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") { return true }
+            isInString = byte == UInt8(ascii: "\"")
+            last = byte
+        }
+        return false
     }
 
     private static func field(_ path: [any CodingKey]) -> String {

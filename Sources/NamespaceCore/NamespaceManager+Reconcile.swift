@@ -1,14 +1,26 @@
 import LinuxKit
 import Logging
 
+/// What a start found.
+package struct Reconciliation: Sendable {
+    /// The entries of the directory, ours or not.
+    package let entries: Int
+    /// Those of them that we created.
+    package let created: Int
+    /// Records of ours without their namespace, and what a crash left of it, now removed.
+    package let undone: Int
+}
+
 extension NamespaceManager {
     /// Sets up the directory and brings the records of this boot and the directory together: finishes or undoes what a
     /// crash interrupted, and touches nothing that has no record.
     ///
+    /// - Returns: What was found and done.
     /// - Throws: `.directoryUnavailable` when the directory cannot be set up, `.storageFailure` and the like when the
     ///   records cannot be read. A directory that is not shared with the host is no reason not to start: the daemon then
     ///   says on `/readyz` what to change.
-    package func start() async throws(NamespaceError) {
+    @discardableResult
+    package func start() async throws(NamespaceError) -> Reconciliation {
         do throws(NamespaceError) {
             try await inPreparedDirectory { (_) throws(SystemError) in }
         } catch  where error.code == .directoryNotShared {
@@ -17,13 +29,11 @@ extension NamespaceManager {
         let contents: RecordStore.Contents
         let entries: [NamespaceDirectory.Entry]
         let recorded: [NamespaceName]
-        let total: Int
         do throws(SystemError) {
             let (store, bootID) = (store, bootID)
             contents = try await kernel.blocking { () throws(SystemError) in try store.load(bootID: bootID) }
             recorded = contents.records.keys.sorted()
             entries = try await kernel.inspect(recorded)
-            total = try await kernel.names().count
         } catch {
             throw NamespaceError(error)
         }
@@ -32,13 +42,17 @@ extension NamespaceManager {
         }
         records = contents.records
         var undone = 0
+        let entryCount: Int
         for (name, entry) in zip(recorded, entries) where !isWhole(name, entry) {
             try await holding(name) { () async throws(NamespaceError) in try await self.undo(name, entry) }
             undone += 1
         }
-        logger.info(
-            "reconciled",
-            metadata: ["entries": "\(total)", "created": "\(records.count)", "undone": "\(undone)"])
+        do throws(SystemError) {
+            entryCount = try await kernel.names().count
+        } catch {
+            throw NamespaceError(error)
+        }
+        return Reconciliation(entries: entryCount, created: records.count, undone: undone)
     }
 
     private func isWhole(_ name: NamespaceName, _ entry: NamespaceDirectory.Entry) -> Bool {

@@ -30,7 +30,7 @@ struct Daemon {
             kernel: LinuxKernel(directory: directory, workers: workers), store: store, bootID: try HostFacts.bootID(),
             logger: logger)
         do {
-            try await manager.start()
+            let found = try await manager.start()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: HTTPServer.Configuration(),
                 handler: APIHandler(manager: manager, workers: settings.workers, logger: logger), logger: logger)
@@ -38,6 +38,7 @@ struct Daemon {
                 "netnsd is ready",
                 metadata: [
                     "version": "\(Version.current)", "directory": "\(directory.path)",
+                    "entries": "\(found.entries)", "created": "\(found.created)", "undone": "\(found.undone)",
                     "listening": "\(server.addresses.joined(separator: ","))",
                 ])
             await wait(for: signals)

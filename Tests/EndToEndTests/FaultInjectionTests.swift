@@ -1,0 +1,97 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Injected failures", .tags(.endToEnd), .serialized, .timeLimit(.minutes(3)))
+struct FaultInjectionTests {
+    /// A system call that is made to fail, and what the daemon must say then.
+    struct Fault: Sendable, CustomTestStringConvertible {
+        let call: String
+        let errno: String
+        let status: Int
+        let problem: String
+        var path: String?
+        var testDescription: String { "\(call) \(errno)" }
+    }
+
+    static let faults = [
+        Fault(call: "unshare", errno: "ENOSPC", status: 503, problem: "limit-reached"),
+        Fault(call: "unshare", errno: "EPERM", status: 503, problem: "missing-capability"),
+        Fault(call: "unshare", errno: "ENOMEM", status: 503, problem: "out-of-memory"),
+        Fault(call: "unshare", errno: "EUSERS", status: 500, problem: "kernel-failure"),
+        Fault(call: "mount", errno: "EPERM", status: 503, problem: "missing-capability", path: "/netns/victim"),
+        Fault(call: "mount", errno: "ENOSPC", status: 503, problem: "limit-reached", path: "/netns/victim"),
+        Fault(call: "openat", errno: "EMFILE", status: 503, problem: "limit-reached", path: "/netns/victim"),
+        Fault(call: "openat", errno: "ENOSPC", status: 503, problem: "storage-failure", path: "/netns/victim"),
+        Fault(call: "rename", errno: "ENOSPC", status: 503, problem: "storage-failure"),
+        Fault(call: "rename", errno: "EROFS", status: 503, problem: "storage-failure"),
+    ]
+
+    @Test("A failure of one step is reported as what it is, and leaves nothing behind", arguments: faults)
+    func failure(_ fault: Fault) async throws {
+        try await withDaemon { daemon in
+            try await daemon.send("PUT", "/v1/namespaces/other")
+            try await daemon.send("DELETE", "/v1/namespaces/other")
+            try await Task.sleep(for: .milliseconds(200))
+            let before = try daemon.resources
+            let response = try await injecting(fault, into: daemon) {
+                try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#)
+            }
+            #expect(response.status == fault.status, "\(response.text)")
+            #expect(response.problem == fault.problem, "\(response.text)")
+            #expect(daemon.home.names.isEmpty)
+            #expect(daemon.home.records.isEmpty)
+            let after = try await daemon.resources(settlingTo: before)
+            #expect(!after.exceeds(before), "\(before), then \(after)")
+            #expect(try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#).status == 201)
+        }
+    }
+
+    @Test("A worker that cannot return to its namespace is replaced, and leaves nothing behind")
+    func strandedWorker() async throws {
+        try await withDaemon { daemon in
+            let host = try await Command.check("stat", ["-L", "-c", "%i", "/proc/self/ns/net"]).text
+            let fault = Fault(call: "setns", errno: "ENOMEM", status: 500, problem: "kernel-failure")
+            let response = try await injecting(fault, into: daemon) {
+                try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#)
+            }
+            #expect([201, 500, 503].contains(response.status))
+            #expect(daemon.home.names.isEmpty == (response.status != 201))
+            #expect(daemon.home.records.isEmpty == (response.status != 201))
+            try await daemon.send("DELETE", "/v1/namespaces/victim")
+            #expect(try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"next"}"#).status == 201)
+            let inodes = try await Command.check(
+                "sh", ["-c", "stat -L -c %i /proc/\(daemon.pid)/task/*/ns/net | sort -u"]
+            ).text
+            #expect(inodes == host)
+        }
+    }
+
+    /// Runs `body` while the fault is injected into every thread of the daemon.
+    private func injecting<Value: Sendable>(
+        _ fault: Fault, into daemon: Daemon, _ body: () async throws -> Value
+    ) async throws -> Value {
+        var arguments = ["strace", "-f", "-p", String(daemon.pid), "-e", "trace=\(fault.call)"]
+        arguments += ["-e", "inject=\(fault.call):error=\(fault.errno)"]
+        if let path = fault.path { arguments += ["-P", daemon.home.root + path] }
+        let log = daemon.home.root + "/strace"
+        let strace = try ChildProcess(arguments, log: log)
+        let threads = try daemon.resources.threads
+        do {
+            for attempt in 0... {
+                let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+                if text.contains("attached"), attempt > threads / 10 + 5 { break }
+                if strace.status != nil || attempt > 200 { throw TestFailure("strace is not attached: \(text)") }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            let value = try await body()
+            strace.kill(2)
+            _ = try await strace.wait(seconds: 10)
+            return value
+        } catch {
+            strace.kill(2)
+            _ = try? await strace.wait(seconds: 10)
+            throw error
+        }
+    }
+}

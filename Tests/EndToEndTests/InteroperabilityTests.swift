@@ -1,0 +1,136 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Interoperability", .tags(.endToEnd), .serialized, .timeLimit(.minutes(2)))
+struct InteroperabilityTests {
+    private static let directory = "/run/netns"
+    private let name = "netnsd-test-\(UUID().uuidString.prefix(8).lowercased())"
+
+    @Test("ip netns lists a namespace of ours and runs programs in it; it has lo alone, up")
+    func ipUsesOurs() async throws {
+        try await withRealDaemon { daemon in
+            #expect(try await daemon.send("PUT", "/v1/namespaces/\(name)").status == 201)
+            try await Command.check("ip", ["netns", "exec", name, "true"])
+            #expect(try await Command.check("ip", ["netns", "list"]).text.contains(name))
+            let links = try await Command.check("ip", ["-j", "-n", name, "link"])
+            let parsed = try JSONValue(parsing: links.output)
+            #expect(parsed.array?.count == 1)
+            #expect(parsed[0]?["ifname"] == "lo")
+            #expect(parsed[0]?["flags"]?.array?.contains("UP") == true)
+            try await Command.check("ip", ["netns", "delete", name])
+            #expect(try await daemon.send("GET", "/v1/namespaces/\(name)").status == 404)
+        }
+    }
+
+    @Test("What ip netns adds and deletes beside the daemon shows at once")
+    func weSeeTheirs() async throws {
+        try await withRealDaemon { daemon in
+            try await Command.check("ip", ["netns", "add", name])
+            let shown = try await daemon.send("GET", "/v1/namespaces/\(name)").json
+            #expect(shown["origin"] == "external")
+            #expect(shown["state"] == "ready")
+            #expect(shown["createdAt"] == .null)
+            #expect(shown["loopback"] == "down")
+            #expect(try await listed(by: daemon))
+            try await Command.check("ip", ["netns", "delete", name])
+            #expect(try await listed(by: daemon) == false)
+            try await Command.check("ip", ["netns", "add", name])
+            #expect(try await daemon.send("DELETE", "/v1/namespaces/\(name)").status == 204)
+            #expect(try await Command.check("ip", ["netns", "list"]).text.contains(name) == false)
+        }
+    }
+
+    @Test("nsenter enters a namespace in a directory of our own")
+    func nsenter() async throws {
+        try await withDaemon { daemon in
+            let namespace = try await daemon.send("POST", "/v1/namespaces").json
+            let path = try #require(namespace["path"]?.string)
+            let inode = try await Command.check(
+                "nsenter", ["--net=\(path)", "stat", "-L", "-c", "%i", "/proc/self/ns/net"])
+            #expect(Int(inode.text.prefix { $0.isNumber }) == namespace["inode"]?.int)
+        }
+    }
+
+    @Test("The CNI bridge plugin adds to a namespace of ours, and deletes from it")
+    func cni() async throws {
+        try await withDaemon { daemon in
+            let namespace = try await daemon.send("POST", "/v1/namespaces").json
+            let path = try #require(namespace["path"]?.string)
+            let bridge = "nnt" + name.suffix(8)
+            let configuration = """
+                {"cniVersion":"1.0.0","name":"\(name)","type":"bridge","bridge":"\(bridge)","ipam":{"type":"host-local",
+                "subnet":"10.213.77.0/24","dataDir":"\(daemon.home.root)/cni"}}
+                """
+            var environment = [
+                "CNI_COMMAND": "ADD", "CNI_CONTAINERID": name, "CNI_NETNS": path, "CNI_IFNAME": "eth0",
+                "CNI_PATH": "/usr/lib/cni",
+            ]
+            let plugin = "/usr/lib/cni/bridge"
+            do {
+                try await Command.check(plugin, input: configuration, environment: environment)
+                let links = try await Command.check("nsenter", ["--net=\(path)", "ip", "-o", "addr"]).text
+                #expect(links.contains("eth0") && links.contains("10.213.77."))
+                environment["CNI_COMMAND"] = "DEL"
+                try await Command.check(plugin, input: configuration, environment: environment)
+                #expect(
+                    try await Command.check("nsenter", ["--net=\(path)", "ip", "-o", "link"]).text.contains("eth0")
+                        == false)
+            } catch {
+                _ = try? await Command.run("ip", ["link", "delete", bridge])
+                throw error
+            }
+            try await Command.check("ip", ["link", "delete", bridge])
+            #expect(try await daemon.send("DELETE", try #require(namespace["name"]?.string).asPath).status == 204)
+        }
+    }
+
+    @Test("Eight daemons that race for a bare directory leave one mount of it")
+    func race() async throws {
+        try await withHome { home in
+            let homes = try (0..<8).map { _ in try DaemonHome(netnsDirectory: home.netnsDirectory) }
+            let failures = await withTaskGroup(of: String?.self) { group in
+                for other in homes {
+                    group.addTask {
+                        do {
+                            let daemon = try await Daemon(home: other)
+                            let status = try? await daemon.send("POST", "/v1/namespaces").status
+                            try await daemon.kill()
+                            return status == 201 ? nil : "\(daemon.log)"
+                        } catch {
+                            return "\(error)"
+                        }
+                    }
+                }
+                return await group.reduce(into: [String]()) { $0 += $1.map { [$0] } ?? [] }
+            }
+            for other in homes { try other.remove() }
+            #expect(failures.isEmpty)
+            #expect(try home.ownMounts() == 1)
+            #expect(home.names.count == 8)
+            #expect(try Resources.mountPoints(below: home.root).count == 9)
+        }
+    }
+
+    private func listed(by daemon: Daemon) async throws -> Bool {
+        let list = try await daemon.send("GET", "/v1/namespaces?limit=1000").json
+        return list["namespaces"]?.array?.contains { $0["name"]?.string == name } ?? false
+    }
+
+    /// A daemon on the directory that all tools share.
+    private func withRealDaemon(_ body: (Daemon) async throws -> Void) async throws {
+        do {
+            try await withDaemon(netnsDirectory: Self.directory, body)
+        } catch {
+            _ = try? await Command.run("ip", ["netns", "delete", name])
+            throw error
+        }
+        if FileManager.default.fileExists(atPath: "\(Self.directory)/\(name)") {
+            try await Command.check("ip", ["netns", "delete", name])
+        }
+    }
+}
+
+extension String {
+    fileprivate var asPath: String { "/v1/namespaces/\(self)" }
+}

@@ -1,0 +1,6 @@
+import Testing
+
+extension Tag {
+    /// Runs the built daemon on the real kernel, as root.
+    @Tag static var endToEnd: Self
+}

@@ -1,0 +1,66 @@
+import Foundation
+import Glibc
+
+/// The directories of one daemon, which may be started in them again.
+package struct DaemonHome: Sendable {
+    package let root: String
+    package let netnsDirectory: String
+    private let isPrivate: Bool
+
+    /// Makes fresh directories below /tmp. The daemon makes the mount directory itself.
+    package init(netnsDirectory: String? = nil) throws {
+        root = "/tmp/netnsd-test-\(UUID().uuidString.prefix(8))"
+        self.netnsDirectory = netnsDirectory ?? root + "/netns"
+        isPrivate = netnsDirectory == nil
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: false)
+    }
+
+    package var stateDirectory: String { root + "/state" }
+    package var socket: String { root + "/socket" }
+    package var log: String { root + "/log" }
+    package var arguments: [String] {
+        ["--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--socket", socket]
+    }
+
+    /// The names of the records.
+    package var records: [String] { Self.names(stateDirectory + "/namespaces") }
+    /// The names in the mount directory.
+    package var names: [String] { Self.names(netnsDirectory) }
+
+    private static func names(_ directory: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).sorted()
+    }
+
+    /// The mounts of the directory itself.
+    package func ownMounts() throws -> Int {
+        try Resources.mountPoints(below: root).count { $0 == netnsDirectory }
+    }
+
+    /// Detaches every mount and removes the directories.
+    package func remove() throws {
+        if isPrivate {
+            // What is mounted twice comes off twice, and what the directory's own mount hid is looked at again.
+            repeat {
+                for name in names {
+                    while umount2("\(netnsDirectory)/\(name)", Int32(MNT_DETACH)) == 0 {}
+                }
+            } while umount2(netnsDirectory, Int32(MNT_DETACH)) == 0
+        }
+        try FileManager.default.removeItem(atPath: root)
+    }
+}
+
+/// Runs `body` with fresh directories, and removes them however that ends.
+package func withHome<Value: Sendable>(
+    netnsDirectory: String? = nil, _ body: (DaemonHome) async throws -> Value
+) async throws -> Value {
+    let home = try DaemonHome(netnsDirectory: netnsDirectory)
+    do {
+        let value = try await body(home)
+        try home.remove()
+        return value
+    } catch {
+        try? home.remove()
+        throw error
+    }
+}

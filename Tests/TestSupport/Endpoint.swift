@@ -1,0 +1,5 @@
+/// Where a daemon listens.
+package enum Endpoint: Sendable {
+    case unix(String)
+    case tcp(UInt16)
+}

@@ -1,0 +1,96 @@
+package import Foundation
+import Glibc
+
+/// A plain socket with one HTTP/1.1 connection on it, for load and for malformed input.
+///
+/// Blocks, for 30 seconds at most: use it in ``offload(_:)``.
+package final class RawConnection {
+    private let descriptor: Int32
+    private var received = Data()
+
+    /// Connects.
+    package init(_ endpoint: Endpoint) throws {
+        switch endpoint {
+        case .unix(let path):
+            descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+            var address = sockaddr_un()
+            address.sun_family = sa_family_t(AF_UNIX)
+            withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+            try connect(&address)
+        case .tcp(let port):
+            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = port.bigEndian
+            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+            try connect(&address)
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    private func connect<Address>(_ address: inout Address) throws {
+        var timeout = timeval(tv_sec: 30, tv_usec: 0)
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<Address>.size))
+            }
+        }
+        guard result == 0 else { throw TestFailure("connect: \(String(cString: strerror(errno)))") }
+    }
+
+    /// Sends bytes as they are.
+    package func send(_ bytes: Data) throws {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { throw TestFailure("send: \(String(cString: strerror(errno)))") }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Sends a request.
+    package func send(_ method: String, _ path: String, body: String = "") throws {
+        let type = body.isEmpty ? "" : "Content-Type: application/json\r\n"
+        let head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n\(type)Content-Length: \(body.utf8.count)\r\n\r\n"
+        try send(Data((head + body).utf8))
+    }
+
+    /// Reads one whole response.
+    package func response() throws -> HTTPResponse {
+        let separator = Data("\r\n\r\n".utf8)
+        while true {
+            while received.firstRange(of: separator) == nil { try receive() }
+            guard let end = received.firstRange(of: separator) else { continue }
+            let head = String(decoding: received[..<end.lowerBound], as: UTF8.self)
+            received = Data(received[end.upperBound...])
+            var response = try HTTPResponse(head: head, body: Data())
+            if response.status < 200 { continue }
+            let length = response.headers["content-length"].flatMap { Int($0) } ?? 0
+            while received.count < length { try receive() }
+            response.body = Data(received.prefix(length))
+            received = Data(received.dropFirst(length))
+            return response
+        }
+    }
+
+    /// Sends a request and reads its response.
+    package func exchange(_ method: String, _ path: String, body: String = "") throws -> HTTPResponse {
+        try send(method, path, body: body)
+        return try response()
+    }
+
+    private func receive() throws {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        guard count > 0 else {
+            throw TestFailure(count == 0 ? "connection closed" : "recv: \(String(cString: strerror(errno)))")
+        }
+        received.append(contentsOf: buffer[..<count])
+    }
+}

@@ -14,9 +14,8 @@ final class Exchange: Sendable {
         /// The headers have not arrived.
         case new
         case reading(limit: Int, then: Answer)
-        /// Suspended; a task works on the answer.
+        /// A task works on the answer; the connection is suspended while the task waits.
         case running
-        /// Resumed, or about to be.
         case answered(Response)
         case queued
     }
@@ -27,6 +26,11 @@ final class Exchange: Sendable {
         var body: [UInt8] = []
         /// How much of a body beyond the limit was thrown away.
         var discarded = 0
+        /// The jobs of the answering task that wait for the connection's thread.
+        var jobs: [UnownedJob] = []
+        /// Whether the connection is suspended, and nobody has begun to resume it.
+        var isSuspended = false
+        var hasConnection = true
     }
 
     /// How much of an over-long body is read and thrown away for the sake of a proper answer, in bytes.
@@ -58,10 +62,9 @@ final class Exchange: Sendable {
         case .reading(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }
             return bodyEnded(limit: limit, answer, on: connection)
-        case .answered(let response):
-            state.withLock { $0.phase = .queued }
-            return connection.queue(response, close: server.isDraining)
-        case .running, .queued:
+        case .running, .answered:
+            return proceed(on: connection)
+        case .queued:
             return .YES
         }
     }
@@ -116,29 +119,56 @@ final class Exchange: Sendable {
         }
         if isTooLarge, let request { return refuse(.contentTooLarge(limit: limit), request, on: connection) }
         state.withLock { $0.phase = .running }
-        // Before the task starts, or its resume could come first and be lost.
-        guard server.suspend(self, connection) else {
-            guard let request else { return .NO }
-            return refuse(.shuttingDown, request, on: connection)
-        }
-        // On this thread up to the first wait: waking a thread of the cooperative pool would cost more than what most
-        // handlers do until then, which is to decode and to hand a job on.
-        Task.immediate {
+        // Its first job is in `jobs` at the return, and `proceed` runs it.
+        Task(executorPreference: self) {
             let response = await answer(body)
-            complete(with: response)
+            self.complete(with: response)
         }
-        return .YES
+        return proceed(on: connection)
+    }
+
+    /// Runs what is there to run of the answering task, then queues its answer or suspends the connection until there is
+    /// more.
+    private func proceed(on connection: Connection) -> MHD_Result {
+        while true {
+            let next = state.withLock { state -> Next in
+                if !state.jobs.isEmpty { return .run(state.jobs.removeFirst()) }
+                if case .answered(let response) = state.phase {
+                    state.phase = .queued
+                    return .queue(response)
+                }
+                // Under the lock: whoever brings a job or the answer either is seen above or sees the suspension.
+                state.isSuspended = server.suspend(self, connection)
+                return state.isSuspended ? .wait : .refuse(state.request)
+            }
+            switch next {
+            // SAFETY: enqueue took the job from the runtime, and it is run here once.
+            case .run(let job): unsafe job.runSynchronously(on: asUnownedTaskExecutor())
+            case .queue(let response): return connection.queue(response, close: server.isDraining)
+            case .wait: return .YES
+            case .refuse(let request?): return refuse(.shuttingDown, request, on: connection)
+            case .refuse(nil): return .NO
+            }
+        }
+    }
+
+    private enum Next {
+        case run(UnownedJob)
+        case queue(Response)
+        case wait
+        case refuse(Request?)
     }
 
     /// Stores the answer and resumes the connection; a second answer is ignored.
     func complete(with response: Response) {
-        let isFirst = state.withLock { state in
+        let isWaiting = state.withLock { state in
             guard case .running = state.phase else { return false }
             state.phase = .answered(response)
-            return true
+            defer { state.isSuspended = false }
+            return state.isSuspended
         }
-        // The connection is suspended, and so alive, until here, and only the first answer gets here.
-        if isFirst { server.suspendedConnection(of: self)?.resume() }
+        // The connection is suspended, and so alive, until here, and one caller alone gets here.
+        if isWaiting { server.suspendedConnection(of: self)?.resume() }
     }
 
     /// Answers a request that took too long to wait for at shutdown.
@@ -148,9 +178,34 @@ final class Exchange: Sendable {
         }
     }
 
-    /// Called when libmicrohttpd lets go of the exchange.
+    /// Called when libmicrohttpd lets go of the exchange. The task goes on without a connection if it is not at its end.
     func ended() {
-        if case .new = state.withLock({ $0.phase }) { return }
-        server.exchangeEnded()
+        let (isNew, jobs) = state.withLock { state in
+            defer {
+                state.jobs = []
+                state.hasConnection = false
+            }
+            if case .new = state.phase { return (true, state.jobs) }
+            return (false, state.jobs)
+        }
+        for job in jobs { globalConcurrentExecutor.enqueue(job) }
+        if !isNew { server.exchangeEnded() }
+    }
+}
+
+/// The answering task runs on its connection's thread, which would otherwise have to be woken for the answer by a thread
+/// of the cooperative pool, itself woken for the purpose. Handlers do not block, so other connections do not wait.
+extension Exchange: TaskExecutor {
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let (isTaken, isWaiting) = state.withLock { state -> (Bool, Bool) in
+            // Once answered, at a deadline say, nobody comes back for jobs.
+            guard state.hasConnection, case .running = state.phase else { return (false, false) }
+            state.jobs.append(job)
+            defer { state.isSuspended = false }
+            return (true, state.isSuspended)
+        }
+        if !isTaken { globalConcurrentExecutor.enqueue(job) }
+        if isWaiting { server.suspendedConnection(of: self)?.resume() }
     }
 }

@@ -17,6 +17,9 @@ struct CrashTests {
                     }
                 }
             }
+            // From the first namespace on, or a slow machine would be killed before it began.
+            let deadline = ContinuousClock.now + .seconds(20)
+            while home.names.isEmpty, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
             try await Task.sleep(for: .milliseconds(milliseconds))
             try await first.kill()
             _ = await creating.result

@@ -21,10 +21,12 @@ extension NamespaceManager {
     ///   says on `/readyz` what to change.
     @discardableResult
     package func start() async throws(NamespaceError) -> Reconciliation {
+        var isShared = true
         do throws(NamespaceError) {
             try await inPreparedDirectory { (_) throws(SystemError) in }
         } catch  where error.code == .directoryNotShared {
             logger.error("not ready", metadata: ["reason": "\(error.message)"])
+            isShared = false
         }
         let contents: RecordStore.Contents
         let entries: [NamespaceDirectory.Entry]
@@ -42,11 +44,12 @@ extension NamespaceManager {
         }
         records = contents.records
         var undone = 0
-        let entryCount: Int
-        for (name, entry) in zip(recorded, entries) where !isWhole(name, entry) {
+        // A directory that is not shared may hide mounts that the host has: what looks half-made here need not be.
+        for (name, entry) in zip(recorded, entries) where isShared && !isWhole(name, entry) {
             try await holding(name) { () async throws(NamespaceError) in try await self.undo(name, entry) }
             undone += 1
         }
+        let entryCount: Int
         do throws(SystemError) {
             entryCount = try await kernel.names().count
         } catch {

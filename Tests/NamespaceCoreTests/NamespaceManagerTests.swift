@@ -128,11 +128,16 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
         async throws
     {
         let bench = try Bench()
+        let hidden = try name("hidden")
+        _ = try await bench.manager().create(hidden, loopback: .up)
+        bench.kernel.add(hidden, .stale)
         bench.kernel.hideFromHost()
+        let preparations = bench.kernel.preparations
         let manager = bench.manager()
         try await manager.start()
         #expect(await code { try await manager.checkReadiness() } == .directoryNotShared)
-        #expect(bench.kernel.preparations == 0)
+        #expect(bench.kernel.preparations == preparations)
+        #expect(try bench.recordFiles() == ["hidden.json"])
     }
 
     @Test("a busy file is tried again; processes inside are a reason to refuse") func deletion() async throws {

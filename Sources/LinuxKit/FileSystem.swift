@@ -44,9 +44,11 @@ package enum FileSystem {
 
     /// Unlinks `path`; answers false when there was nothing to unlink.
     @discardableResult
-    package static func unlink(_ path: FilePath) throws(SystemError) -> Bool {
+    package static func unlink(
+        _ path: FilePath, as operation: SystemError.Operation = .unlink
+    ) throws(SystemError) -> Bool {
         do throws(SystemError) {
-            try call(.unlink, path) { unsafe path.withPlatformString { unsafe clinux_unlink($0) } }
+            try call(operation, path) { unsafe path.withPlatformString { unsafe clinux_unlink($0) } }
             return true
         } catch  where error.errno == .noSuchFileOrDirectory {
             return false

@@ -102,6 +102,10 @@ package struct NamespaceDirectory: Sendable {
     ///   kernels only): try again; with `.isDirectory` or `.notPermitted` for a directory.
     package func remove(_ name: [UInt8]) throws(SystemError) -> Bool {
         let path = path(of: name)
+        // Before anything is detached: a directory's mounts are no namespaces of ours to take away.
+        if let node = try? Node.at(path, following: false), node.isDirectory {
+            throw SystemError(.unlink, path, errno: .isDirectory)
+        }
         while try detach(path) {}
         return try FileSystem.unlink(path)
     }
@@ -137,8 +141,8 @@ package struct NamespaceDirectory: Sendable {
                 try thread.inNetworkNamespace(namespace, path: path) { () throws(SystemError) in
                     try CurrentNamespace.status()
                 })
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            // A dangling symbolic link is there, and can be deleted.
+        } catch  where [.noSuchFileOrDirectory, .tooManySymbolicLinkLevels, .notDirectory].contains(error.errno) {
+            // A symbolic link to nowhere is there, and can be deleted.
             return (try? Node.at(path, following: false)) == nil ? .absent : .stale
         }
     }

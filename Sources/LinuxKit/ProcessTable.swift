@@ -10,9 +10,13 @@ package enum ProcessTable {
     package static func processes(inNetworkNamespace inode: UInt64) throws(SystemError) -> [Int32] {
         let link = Array("net:[\(inode)]".utf8)
         let own = getpid()
-        return try identifiers(in: "/proc").filter { process in
-            process != own && threads(of: process).contains { networkNamespace(of: $0) == link }
-        }.sorted()
+        var processes: [Int32] = []
+        for process in try identifiers(in: "/proc") where process != own {
+            if try threads(of: process).contains(where: { networkNamespace(of: $0) == link }) {
+                processes.append(process)
+            }
+        }
+        return processes.sorted()
     }
 
     /// How many network namespaces have a mount or a process: those that lsns(8) shows. A namespace that only an open
@@ -29,11 +33,13 @@ package enum ProcessTable {
         return links.count
     }
 
-    private static func threads(of process: Int32) -> [FilePath] {
+    private static func threads(of process: Int32) throws(SystemError) -> [FilePath] {
         let tasks = FilePath("/proc/\(process)/task")
-        // A process that ends while we look is in no namespace.
-        let identifiers = (try? identifiers(in: tasks)) ?? []
-        return identifiers.map { FilePath("\(tasks)/\($0)") }
+        do throws(SystemError) {
+            return try identifiers(in: tasks).map { FilePath("\(tasks)/\($0)") }
+        } catch  where [.noSuchFileOrDirectory, .noSuchProcess].contains(error.errno) {
+            return []  // A process that ends while we look is in no namespace.
+        }
     }
 
     private static func networkNamespace(of process: FilePath) -> [UInt8]? {

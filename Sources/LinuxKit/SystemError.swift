@@ -11,6 +11,8 @@ package struct SystemError: Error, Equatable {
         case rename
         case mkdir
         case unlink
+        /// unlink(2) of a record of ours, not of a namespace's file.
+        case removeRecord = "unlink record"
         case statx
         case statfs
         case realpath

@@ -40,7 +40,11 @@ public final class HTTPServer: Sendable {
                 listeners.append(try Listener(address, configuration, core))
             }
         } catch {
-            for listener in listeners { listener.stop() }
+            for listener in listeners {
+                // Or libmicrohttpd would close the socket, which is `ListeningSocket`'s to close.
+                listener.quiesce()
+                listener.stop()
+            }
             throw error
         }
         return HTTPServer(core: core, listeners: listeners)

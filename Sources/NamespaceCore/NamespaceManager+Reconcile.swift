@@ -65,12 +65,12 @@ extension NamespaceManager {
 
     private func undo(_ name: NamespaceName, _ entry: NamespaceDirectory.Entry) async throws(NamespaceError) {
         switch entry {
-        case .stale, .absent:
+        case .stale:
             // We announced it, and it is not mounted: a create that did not get to its mount, or a delete that did not
             // get past its unmount.
             _ = try await unmake(name)
-        case .namespace:
-            // Another tool's by now; only the record is ours.
+        case .absent, .namespace:
+            // Gone, or another tool's by now; only the record is ours.
             let store = store
             records[name] = nil
             do throws(SystemError) {

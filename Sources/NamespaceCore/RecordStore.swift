@@ -29,7 +29,8 @@ package struct RecordStore: Sendable {
 
     /// Removes a record, if there is one.
     package func remove(_ name: NamespaceName) throws(SystemError) {
-        try FileSystem.unlink(path(of: name))
+        guard name.isCreatable else { return }  // We make no records of other names.
+        try FileSystem.unlink(path(of: name), as: .removeRecord)
     }
 
     /// What ``load(bootID:)`` found.

@@ -43,14 +43,14 @@ let package = Package(
         .executableTarget(
             name: "netnsd",
             dependencies: [
-                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", argumentParser, httpTypes, logging, system,
+                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", argumentParser, logging, system,
                 unixSignals,
             ],
             swiftSettings: strict
         ),
         .target(
             name: "API",
-            dependencies: ["MicroHTTP", "NamespaceCore", httpTypes, logging],
+            dependencies: ["LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
         ),
@@ -91,7 +91,7 @@ let package = Package(
         .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["netnsd", "TestSupport", subprocess, system],
+            dependencies: ["netnsd", "TestSupport"],
             swiftSettings: strict
         ),
     ]

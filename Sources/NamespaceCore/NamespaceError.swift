@@ -48,7 +48,7 @@ package struct NamespaceError: Error, Sendable {
 
 extension NamespaceError {
     /// Puts a failed system call into the words of what was being done.
-    package init(_ cause: SystemError, name: NamespaceName? = nil) {
+    package init(_ cause: SystemError) {
         let code: Code
         let message: String
         switch (cause.operation, cause.errno) {

@@ -66,7 +66,7 @@ package actor NamespaceManager {
                     .stale, "A file of this name is no mounted network namespace; delete it, then ask again.")
             }
             // What was asked for, not what the interface is now, decides whether this is the same request again.
-            let asked = self.records[name].flatMap { $0.describes(status.identity) ? $0.loopback : nil }
+            let asked = self.record(of: name, for: status)?.loopback
             let current = asked ?? (status.isLoopbackUp ? .up : .down)
             guard current == loopback else {
                 throw NamespaceError(
@@ -109,13 +109,14 @@ package actor NamespaceManager {
 extension NamespaceManager {
     private func make(_ name: NamespaceName, loopback: Loopback) async throws(NamespaceError) -> Namespace {
         let (createdAt, bootID, store, kernel, logger) = (now(), bootID, store, kernel, logger)
+        let record = { @Sendable (identity: NamespaceIdentity) in
+            NamespaceRecord(createdAt: createdAt, loopback: loopback, identity: identity, bootID: bootID)
+        }
         let status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
             try await kernel.create(
                 name, loopback: loopback, mountID: mountID,
                 announce: { (identity) throws(SystemError) in
-                    try store.save(
-                        NamespaceRecord(createdAt: createdAt, loopback: loopback, identity: identity, bootID: bootID),
-                        for: name)
+                    try store.save(record(identity), for: name)
                 },
                 withdraw: {
                     do throws(SystemError) {
@@ -126,8 +127,7 @@ extension NamespaceManager {
                     }
                 })
         }
-        records[name] = NamespaceRecord(
-            createdAt: createdAt, loopback: loopback, identity: status.identity, bootID: bootID)
+        records[name] = record(status.identity)
         logger.debug("namespace created", metadata: ["name": "\(name)", "inode": "\(status.identity.inode)"])
         return Namespace(name: name, path: path(of: name), origin: .created, status: status, createdAt: createdAt)
     }
@@ -148,11 +148,17 @@ extension NamespaceManager {
         case .stale:
             return Namespace(name: name, path: path(of: name), origin: .external, status: nil, createdAt: nil)
         case .namespace(let status):
-            let record = records[name].flatMap { $0.describes(status.identity) ? $0 : nil }
+            let record = record(of: name, for: status)
             return Namespace(
                 name: name, path: path(of: name), origin: record == nil ? .external : .created, status: status,
                 createdAt: record?.createdAt)
         }
+    }
+
+    /// Our record, if it is of this very namespace and not of an earlier one of the name.
+    private func record(of name: NamespaceName, for status: NamespaceStatus) -> NamespaceRecord? {
+        guard let record = records[name], record.describes(status.identity) else { return nil }
+        return record
     }
 
     /// Removes what has the name; false says that nothing had it.

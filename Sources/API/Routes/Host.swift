@@ -36,16 +36,7 @@ private struct HostResource: Encodable {
     struct Directory: Encodable {
         let path: String
         let propagation: String
-        let visibleToHost: Bool?
-
-        private enum CodingKeys: String, CodingKey { case path, propagation, visibleToHost }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(path, forKey: .path)
-            try container.encode(propagation, forKey: .propagation)
-            try container.encode(visibleToHost, forKey: .visibleToHost)
-        }
+        @ExplicitNull var visibleToHost: Bool?
     }
 
     struct Capabilities: Encodable {
@@ -56,29 +47,12 @@ private struct HostResource: Encodable {
     struct Namespaces: Encodable {
         let inDirectory: Int
         let inUse: Int
-        let limit: Int?
-
-        private enum CodingKeys: String, CodingKey { case inDirectory, inUse, limit }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(inDirectory, forKey: .inDirectory)
-            try container.encode(inUse, forKey: .inUse)
-            try container.encode(limit, forKey: .limit)
-        }
+        @ExplicitNull var limit: Int?
     }
 
     struct Usage: Encodable {
         let inUse: Int
-        let limit: Int?
-
-        private enum CodingKeys: String, CodingKey { case inUse, limit }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(inUse, forKey: .inUse)
-            try container.encode(limit, forKey: .limit)
-        }
+        @ExplicitNull var limit: Int?
     }
 
     init(_ facts: HostFacts, workers: Int) {

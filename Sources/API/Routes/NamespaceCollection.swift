@@ -76,16 +76,7 @@ extension Response {
 private struct PageResource: Encodable {
     let namespaces: [NamespaceResource]
     let total: Int
-    let next: String?
-
-    private enum CodingKeys: String, CodingKey { case namespaces, total, next }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(namespaces, forKey: .namespaces)
-        try container.encode(total, forKey: .total)
-        try container.encode(next, forKey: .next)  // null on the last page, not absent
-    }
+    @ExplicitNull var next: String?
 }
 
 private func list(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {

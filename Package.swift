@@ -50,7 +50,7 @@ let package = Package(
         ),
         .target(
             name: "API",
-            dependencies: ["LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
+            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
         ),
@@ -61,9 +61,10 @@ let package = Package(
         ),
         .target(
             name: "NamespaceCore",
-            dependencies: ["LinuxKit", logging, system],
+            dependencies: ["JSONText", "LinuxKit", logging, system],
             swiftSettings: strict
         ),
+        .target(name: "JSONText", swiftSettings: strict),
         .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         .systemLibrary(
@@ -77,6 +78,7 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),
+        .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: strict),
         .testTarget(name: "LinuxKitTests", dependencies: ["LinuxKit", system], swiftSettings: strict),
         .testTarget(
             name: "NamespaceCoreTests",

@@ -1,4 +1,5 @@
 import HTTPTypes
+import JSONText
 import MicroHTTP
 
 /// A refusal or failure as the client sees it: an RFC 9457 problem document.
@@ -76,25 +77,23 @@ extension Problem.Code {
 // MARK: - As an answer
 
 extension Problem {
-    private struct Document: Encodable {
-        let type: String
-        let title: String
-        let status: Int
-        let detail: String
-        let instance: String
-        let field: String?
-        let operation: String?
-        let path: String?
-        let errno: Int32?
-        let pids: [Int32]?
-    }
-
     /// The answer to the request `requestID`.
     func response(requestID: String) -> Response {
-        let document = Document(
-            type: "urn:netnsd:problem:\(code.rawValue)", title: code.title, status: code.status.code, detail: detail,
-            instance: requestID, field: field, operation: operation, path: path, errno: errno, pids: processes)
-        var response = Response.json(document, status: code.status, type: "application/problem+json")
+        var response = Response.json(status: code.status, type: "application/problem+json") { writer in
+            writer.member("type", "urn:netnsd:problem:\(code.rawValue)")
+            writer.member("title", code.title)
+            writer.member("status", code.status.code)
+            writer.member("detail", detail)
+            writer.member("instance", requestID)
+            if let field { writer.member("field", field) }
+            if let operation { writer.member("operation", operation) }
+            if let path { writer.member("path", path) }
+            if let errno { writer.member("errno", errno) }
+            if let processes {
+                writer.key("pids")
+                writer.array(of: processes) { $0.value($1) }
+            }
+        }
         if let allow { response.headerFields[.allow] = allow }
         if code.status == .serviceUnavailable { response.headerFields[.retryAfter] = "1" }
         return response

@@ -50,6 +50,8 @@ int clinux_read(int descriptor, void *buffer, size_t size) { return answer(read(
 
 int clinux_write(int descriptor, const void *buffer, size_t size) { return answer(write(descriptor, buffer, size)); }
 
+int clinux_truncate(int descriptor, int64_t size) { return answer(ftruncate(descriptor, size)); }
+
 int clinux_flock(int descriptor, int operation) { return answer(flock(descriptor, operation)); }
 
 int clinux_make_directory(const char *path, unsigned mode) { return answer(mkdir(path, mode)); }

@@ -34,8 +34,10 @@ package enum FileSystem {
     /// The end of every name that `replace` leaves behind when the process dies in the middle of it.
     package static let temporarySuffix = ".tmp~"
 
-    package static func rename(_ path: FilePath, to other: FilePath) throws(SystemError) {
-        try call(.rename, path) {
+    package static func rename(
+        _ path: FilePath, to other: FilePath, as operation: SystemError.Operation = .rename
+    ) throws(SystemError) {
+        try call(operation, path) {
             unsafe path.withPlatformString { from in
                 unsafe other.withPlatformString { to in unsafe clinux_rename(from, to) }
             }

@@ -24,12 +24,17 @@ package final class KernelWorkers: Sendable {
 
     private let state = Mutex(State())
     private let home: HomeNamespace
+    private let idleWork: @Sendable () -> Bool
 
     /// Starts `count` threads, which take the calling thread's network namespace as the one to return to.
     ///
     /// Call ``stop()`` before letting go: the threads keep the pool alive until then.
-    package init(count: Int) throws(SystemError) {
+    ///
+    /// - Parameter idleWork: Called by a thread that has had nothing else to do for ``idlePause``, until it answers that
+    ///   it did nothing. Keep it short: a job that arrives meanwhile waits for it.
+    package init(count: Int, idleWork: @escaping @Sendable () -> Bool = { false }) throws(SystemError) {
         precondition(count > 0, "a pool without threads would never run a job")
+        self.idleWork = idleWork
         home = try HomeNamespace()
         for _ in 0..<count { try startThread() }
     }
@@ -111,8 +116,12 @@ package final class KernelWorkers: Sendable {
         return nil
     }
 
+    /// How long a thread waits for a job before it turns to the idle work, which would get in the way of a burst.
+    private static let idlePause = DispatchTimeInterval.milliseconds(50)
+
     /// Waits for a job; nil tells the thread to end.
     private func next(_ wakeUp: DispatchSemaphore) -> Job? {
+        var hasIdleWork = true
         while true {
             let (job, isStopping) = state.withLock { state -> (Job?, Bool) in
                 let job = state.queue.popFirst()
@@ -120,7 +129,17 @@ package final class KernelWorkers: Sendable {
                 return (job, state.isStopping)
             }
             if job != nil || isStopping { return job }
-            wakeUp.wait()
+            guard hasIdleWork else {
+                wakeUp.wait()
+                continue
+            }
+            while wakeUp.wait(timeout: .now() + Self.idlePause) == .timedOut {
+                guard idleWork() else {
+                    hasIdleWork = false
+                    wakeUp.wait()
+                    break
+                }
+            }
         }
     }
 

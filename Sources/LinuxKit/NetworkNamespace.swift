@@ -16,6 +16,12 @@ package struct NamespaceIdentity: Sendable, Hashable {
         self.inode = inode
         self.cookie = cookie
     }
+
+    /// Whether both are of one namespace. The cookies decide where the kernel has them, because inode numbers are reused.
+    package func isSame(as other: NamespaceIdentity) -> Bool {
+        if let cookie, let otherCookie = other.cookie { return cookie == otherCookie }
+        return device == other.device && inode == other.inode
+    }
 }
 
 /// A namespace as seen from inside: what it is, and whether its loopback interface is up.

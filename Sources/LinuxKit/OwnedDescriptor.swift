@@ -66,4 +66,10 @@ extension OwnedDescriptor {
             if let failure { throw failure }
         }
     }
+
+    /// Cuts the file off after `size` bytes; `path` is for the error only.
+    func truncate(to size: Int, path: FilePath) throws(SystemError) {
+        let rawValue = rawValue
+        try call(.write, path) { clinux_truncate(rawValue, Int64(size)) }
+    }
 }

@@ -1,4 +1,3 @@
-package import FoundationEssentials
 package import LinuxKit
 
 /// What a client is told of a name in the mount directory.
@@ -25,13 +24,13 @@ package struct Namespace: Sendable, Equatable {
     /// nil for a stale name.
     package let status: NamespaceStatus?
     /// nil unless we created it.
-    package let createdAt: Date?
+    package let createdAt: Timestamp?
 
     package var state: State { status == nil ? .stale : .ready }
 }
 
 /// Whether the loopback interface of a new namespace is raised.
-package enum Loopback: String, Sendable, Codable, CaseIterable {
+package enum Loopback: String, Sendable, CaseIterable {
     case up
     /// As the kernel makes it.
     case down

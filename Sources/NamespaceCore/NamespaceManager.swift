@@ -1,4 +1,3 @@
-package import FoundationEssentials
 import LinuxKit
 package import Logging
 import SystemPackage
@@ -12,7 +11,7 @@ package actor NamespaceManager {
     let store: RecordStore
     let bootID: String
     let logger: Logger
-    private let now: @Sendable () -> Date
+    private let now: @Sendable () -> Timestamp
 
     var records: [NamespaceName: NamespaceRecord] = [:]
     private var names = NameQueue()
@@ -21,7 +20,7 @@ package actor NamespaceManager {
 
     package init(
         kernel: any NamespaceKernel, store: RecordStore, bootID: String, logger: Logger,
-        now: @escaping @Sendable () -> Date = { Date() }
+        now: @escaping @Sendable () -> Timestamp = { Timestamp(milliseconds: SystemTime.wallMilliseconds) }
     ) {
         self.kernel = kernel
         self.store = store

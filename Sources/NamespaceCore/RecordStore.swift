@@ -1,37 +1,35 @@
-import FoundationEssentials
 package import LinuxKit
 package import SystemPackage
 
-/// The records, one file each, `NAME.json` in a directory of their own. Every function blocks: call it from a worker.
+/// The records, one file each, `namespaces/NAME.json` in the state directory. Every function blocks: call it from a worker.
 package struct RecordStore: Sendable {
     private let directory: FilePath
+    private let files: RecycledFiles
+    /// No record is longer, in bytes.
+    private static let longest = 64 * 1024
     private static let suffix = ".json"
     private static let setAsideSuffix = ".unreadable"
 
-    /// Creates the directory where it is missing.
+    /// - Parameter directory: The state directory.
     package init(directory: FilePath) throws(SystemError) {
-        self.directory = directory
-        try FileSystem.makeDirectory(directory, mode: 0o700)
+        self.directory = directory.appending("namespaces")
+        try FileSystem.makeDirectory(self.directory, mode: 0o700)
+        files = try RecycledFiles(spareDirectory: directory.appending("spare"))
     }
 
     /// Writes or replaces a record, wholly or not at all.
     package func save(_ record: NamespaceRecord, for name: NamespaceName) throws(SystemError) {
-        let path = path(of: name)
-        let content: Data
-        do {
-            content = try JSONEncoder().encode(record)
-        } catch {
-            // No record holds a value JSON has no form for; should one ever, it must not pass for saved.
-            throw SystemError(.write, path, errno: .invalidArgument)
-        }
-        try FileSystem.replace(path, with: Array(content))
+        try files.replace(path(of: name), with: record.text)
     }
 
     /// Removes a record, if there is one.
     package func remove(_ name: NamespaceName) throws(SystemError) {
         guard name.isCreatable else { return }  // We make no records of other names.
-        try FileSystem.unlink(path(of: name), as: .removeRecord)
+        try files.remove(path(of: name), size: Self.longest)
     }
+
+    /// Does a little of what makes the next ``save(_:for:)`` cheap; false says that there is nothing to do.
+    package func restock() -> Bool { files.restock() }
 
     /// What ``load(bootID:)`` found.
     package struct Contents: Sendable {
@@ -40,16 +38,14 @@ package struct RecordStore: Sendable {
         package var setAside: [FilePath] = []
     }
 
-    /// Reads every record of this boot. Records of earlier boots and half-written files are removed; what cannot be
-    /// read is set aside.
+    /// Reads every record of this boot. Records of earlier boots are removed; what cannot be read is set aside.
     package func load(bootID: String) throws(SystemError) -> Contents {
+        try files.clear()
         var contents = Contents()
         for file in try FileSystem.names(in: directory) {
             let path = directory.entry(file)
             let text = String(decoding: file, as: UTF8.self)
-            if text.hasSuffix(FileSystem.temporarySuffix) {
-                try FileSystem.unlink(path)
-            } else if text.hasSuffix(Self.suffix) {
+            if text.hasSuffix(Self.suffix) {
                 let name = NamespaceName(bytes: Array(text.dropLast(Self.suffix.count).utf8))
                 if let name, let record = Self.record(at: path) {
                     if record.bootID == bootID {
@@ -68,7 +64,7 @@ package struct RecordStore: Sendable {
 
     private static func record(at path: FilePath) -> NamespaceRecord? {
         guard let content = try? FileSystem.read(path) else { return nil }
-        return try? JSONDecoder().decode(NamespaceRecord.self, from: Data(content))
+        return NamespaceRecord(text: content)
     }
 
     /// Only names that we create have records, and those are plain file names.

@@ -34,7 +34,7 @@ struct CheckCommand: AsyncParsableCommand {
             // A store that is never written to: readiness asks the kernel alone.
             let manager = NamespaceManager(
                 kernel: LinuxKernel(directory: directory, workers: workers),
-                store: try RecordStore(directory: FilePath(settings.stateDirectory).appending("namespaces")),
+                store: try RecordStore(directory: FilePath(settings.stateDirectory)),
                 bootID: try HostFacts.bootID(),
                 logger: Logger(label: "netnsd", factory: { _ in SwiftLogNoOpLogHandler() }))
             do throws(NamespaceError) {

@@ -23,9 +23,9 @@ struct Daemon {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let lock = try StateDirectory.lock(FilePath(settings.stateDirectory))
         defer { lock.release() }
-        let store = try RecordStore(directory: FilePath(settings.stateDirectory).appending("namespaces"))
+        let store = try RecordStore(directory: FilePath(settings.stateDirectory))
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
-        let workers = try KernelWorkers(count: settings.workers)
+        let workers = try KernelWorkers(count: settings.workers) { store.restock() }
         let manager = NamespaceManager(
             kernel: LinuxKernel(directory: directory, workers: workers), store: store, bootID: try HostFacts.bootID(),
             logger: logger)

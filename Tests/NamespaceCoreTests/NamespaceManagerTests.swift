@@ -22,7 +22,9 @@ private final class Bench {
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 
-    func recordFiles() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: directory.string) }
+    func recordFiles() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: directory.string + "/namespaces")
+    }
 }
 
 private func name(_ text: String) throws -> NamespaceName { try #require(NamespaceName(bytes: Array(text.utf8))) }
@@ -191,7 +193,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
         bench.kernel.add(foreign, .stale)
         let other = NamespaceIdentity(device: 4, inode: 4, cookie: 99)
         bench.kernel.add(replaced, .namespace(NamespaceStatus(identity: other, isLoopbackUp: true)))
-        try Data("{".utf8).write(to: URL(filePath: "\(bench.directory)/broken.json"))
+        try Data("{".utf8).write(to: URL(filePath: "\(bench.directory)/namespaces/broken.json"))
 
         let second = bench.manager()
         try await second.start()

@@ -1,12 +1,15 @@
 import HTTPTypes
+import JSONText
 import MicroHTTP
 
 extension Route {
     /// `/v1/version`
     static let version: Route = {
-        let version = Response.json([
-            "name": "netnsd", "version": Version.current, "apiVersion": Version.api,
-        ])
+        let version = Response.json { writer in
+            writer.member("name", "netnsd")
+            writer.member("version", Version.current)
+            writer.member("apiVersion", Version.api)
+        }
         return Route("/v1/version", [(.get, .immediate { (_) throws(Problem) in version })])
     }()
 

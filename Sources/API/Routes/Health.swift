@@ -1,17 +1,18 @@
 import HTTPTypes
+import JSONText
 import MicroHTTP
 import NamespaceCore
 
 extension Route {
     /// `/healthz`: the process is alive and answers.
     static let health: Route = {
-        let alive = Response.json(["status": "ok"])
+        let alive = Response.json { $0.member("status", "ok") }
         return Route("/healthz", [(.get, .immediate { (_) throws(Problem) in alive })])
     }()
 
     /// `/readyz`: a namespace could be created now, or the exact reason why not, found out by trying.
     static func readiness(_ manager: NamespaceManager) -> Route {
-        let ready = Response.json(["status": "ready"])
+        let ready = Response.json { $0.member("status", "ready") }
         return Route(
             "/readyz",
             [

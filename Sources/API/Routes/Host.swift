@@ -1,4 +1,5 @@
 import HTTPTypes
+import JSONText
 import LinuxKit
 import MicroHTTP
 import NamespaceCore
@@ -14,7 +15,7 @@ extension Route {
                     .get,
                     .awaiting { (_, _) async throws(Problem) in
                         do throws(NamespaceError) {
-                            return .json(HostResource(try await manager.hostFacts(), workers: workers))
+                            return answer(try await manager.hostFacts(), workers: workers)
                         } catch {
                             throw Problem(error)
                         }
@@ -24,48 +25,27 @@ extension Route {
     }
 }
 
-/// The host as JSON.
-private struct HostResource: Encodable {
-    let kernelRelease: String
-    let directory: Directory
-    let capabilities: Capabilities
-    let namespaces: Namespaces
-    let mounts: Usage
-    let workers: Int
-
-    struct Directory: Encodable {
-        let path: String
-        let propagation: String
-        @ExplicitNull var visibleToHost: Bool?
-    }
-
-    struct Capabilities: Encodable {
-        let present: [String]
-        let missing: [String]
-    }
-
-    struct Namespaces: Encodable {
-        let inDirectory: Int
-        let inUse: Int
-        @ExplicitNull var limit: Int?
-    }
-
-    struct Usage: Encodable {
-        let inUse: Int
-        @ExplicitNull var limit: Int?
-    }
-
-    init(_ facts: HostFacts, workers: Int) {
-        kernelRelease = facts.kernelRelease
-        directory = Directory(
-            path: facts.directory.string, propagation: facts.propagation.kind.rawValue,
-            visibleToHost: facts.propagation.isVisibleToHost)
-        capabilities = Capabilities(
-            present: facts.capabilities.map(\.rawValue).sorted(),
-            missing: Set(Capability.allCases).subtracting(facts.capabilities).map(\.rawValue).sorted())
-        namespaces = Namespaces(
-            inDirectory: facts.entries, inUse: facts.namespacesInUse, limit: facts.namespaceLimit)
-        mounts = Usage(inUse: facts.mountsInUse, limit: facts.mountLimit)
-        self.workers = workers
+private func answer(_ facts: HostFacts, workers: Int) -> Response {
+    .json { writer in
+        writer.member("kernelRelease", facts.kernelRelease)
+        writer.member("directory") { writer in
+            writer.member("path", facts.directory.string)
+            writer.member("propagation", facts.propagation.kind.rawValue)
+            writer.member("visibleToHost", facts.propagation.isVisibleToHost)
+        }
+        writer.member("capabilities") { writer in
+            writer.member("present", facts.capabilities.map(\.rawValue).sorted())
+            writer.member("missing", Set(Capability.allCases).subtracting(facts.capabilities).map(\.rawValue).sorted())
+        }
+        writer.member("namespaces") { writer in
+            writer.member("inDirectory", facts.entries)
+            writer.member("inUse", facts.namespacesInUse)
+            writer.member("limit", facts.namespaceLimit)
+        }
+        writer.member("mounts") { writer in
+            writer.member("inUse", facts.mountsInUse)
+            writer.member("limit", facts.mountLimit)
+        }
+        writer.member("workers", workers)
     }
 }

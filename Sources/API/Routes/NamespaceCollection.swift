@@ -1,4 +1,5 @@
 import HTTPTypes
+import JSONText
 import MicroHTTP
 import NamespaceCore
 
@@ -16,31 +17,33 @@ extension Route {
 
 // MARK: - POST /v1/namespaces
 
-private struct CreateBody: RequestBody {
-    enum Key: String, CodingKey, CaseIterable { case name, namePrefix, loopback }
-
+private struct CreateBody {
     let name: NamespaceName?
     let namePrefix: String
     let loopback: Loopback
 
-    init(from container: KeyedDecodingContainer<Key>) throws {
-        name = try container.string(.name).map(Self.name)
-        let prefix = try container.string(.namePrefix)
+    init(_ fields: Fields) throws(Problem) {
+        name = try fields.creatableName()
+        let prefix = try fields.string("namePrefix")
         if let prefix {
-            guard name == nil else {
-                throw Problem(.invalidField, "Give name or namePrefix, not both.", field: "namePrefix")
-            }
+            guard name == nil else { throw fields.problem("namePrefix", "Give name or namePrefix, not both.") }
             guard NamespaceName.isPrefix(prefix) else {
-                throw Problem(.invalidField, "namePrefix is \(NamespaceName.prefixRule).", field: "namePrefix")
+                throw fields.problem("namePrefix", "namePrefix is \(NamespaceName.prefixRule).")
             }
         }
         namePrefix = prefix ?? NamespaceName.defaultPrefix
-        loopback = try container.loopback(.loopback)
+        loopback = try fields.loopback()
     }
 
-    private static func name(_ text: String) throws -> NamespaceName {
+    static let fields = ["name", "namePrefix", "loopback"]
+}
+
+extension Fields {
+    /// `name`, which may be left out.
+    fileprivate func creatableName() throws(Problem) -> NamespaceName? {
+        guard let text = try string("name") else { return nil }
         guard let name = NamespaceName(bytes: Array(text.utf8)), name.isCreatable else {
-            throw Problem(.invalidField, "name is \(NamespaceName.rule).", field: "name")
+            throw problem("name", "name is \(NamespaceName.rule).")
         }
         return name
     }
@@ -48,7 +51,7 @@ private struct CreateBody: RequestBody {
 
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let request = try CreateBody.decode(body)
+    let request = try CreateBody(Fields(body: body, allowing: CreateBody.fields))
     do throws(NamespaceError) {
         let namespace =
             if let name = request.name {
@@ -62,22 +65,7 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
     }
 }
 
-extension Response {
-    /// 201 with the resource and where it is.
-    static func created(_ namespace: Namespace) -> Response {
-        var response = Response.json(NamespaceResource(namespace), status: .created)
-        response.headerFields[.location] = "/v1/namespaces/\(namespace.name.pathSegment)"
-        return response
-    }
-}
-
 // MARK: - GET /v1/namespaces
-
-private struct PageResource: Encodable {
-    let namespaces: [NamespaceResource]
-    let total: Int
-    @ExplicitNull var next: String?
-}
 
 private func list(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
     let query = try Query(call.target, allowing: ["limit", "after"])
@@ -91,10 +79,14 @@ private func list(_ call: Call, _ manager: NamespaceManager) async throws(Proble
     }
     do throws(NamespaceError) {
         let page = try await manager.list(limit: limit, after: after)
-        return .json(
-            PageResource(
-                namespaces: page.namespaces.map(NamespaceResource.init), total: page.total,
-                next: page.next?.description))
+        return .json { writer in
+            writer.key("namespaces")
+            writer.array(of: page.namespaces) { (writer, namespace) in
+                writer.object { $0.members(of: namespace) }
+            }
+            writer.member("total", page.total)
+            writer.member("next", page.next?.description)
+        }
     } catch {
         throw Problem(error)
     }

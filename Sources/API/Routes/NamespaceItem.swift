@@ -21,7 +21,7 @@ private func get(_ call: Call, _ manager: NamespaceManager) async throws(Problem
     _ = try Query(call.target, allowing: [])
     let name = try name(of: call)
     do throws(NamespaceError) {
-        return .json(NamespaceResource(try await manager.namespace(name)))
+        return .namespace(try await manager.namespace(name))
     } catch {
         throw Problem(error)
     }
@@ -29,24 +29,14 @@ private func get(_ call: Call, _ manager: NamespaceManager) async throws(Problem
 
 // MARK: - PUT /v1/namespaces/{name}
 
-private struct PutBody: RequestBody {
-    enum Key: String, CodingKey, CaseIterable { case loopback }
-
-    let loopback: Loopback
-
-    init(from container: KeyedDecodingContainer<Key>) throws {
-        loopback = try container.loopback(.loopback)
-    }
-}
-
 private func put(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try name(of: call)
     guard name.isCreatable else { throw Problem(.invalidName, "The name in the path is \(NamespaceName.rule).") }
-    let request = try PutBody.decode(body)
+    let loopback = try Fields(body: body, allowing: ["loopback"]).loopback()
     do throws(NamespaceError) {
-        let (namespace, isNew) = try await manager.ensure(name, loopback: request.loopback)
-        return isNew ? .created(namespace) : .json(NamespaceResource(namespace))
+        let (namespace, isNew) = try await manager.ensure(name, loopback: loopback)
+        return isNew ? .created(namespace) : .namespace(namespace)
     } catch {
         throw Problem(error)
     }

@@ -26,6 +26,7 @@ int clinux_open(const char *path, int flags, unsigned mode);
 int clinux_close(int descriptor);
 int clinux_read(int descriptor, void *buffer, size_t size);
 int clinux_write(int descriptor, const void *buffer, size_t size);
+int clinux_truncate(int descriptor, int64_t size);
 int clinux_flock(int descriptor, int operation);
 int clinux_make_directory(const char *path, unsigned mode);
 int clinux_rename(const char *from, const char *to);

@@ -1,0 +1,69 @@
+import JSONText
+import NamespaceCore
+
+/// The members of a JSON object in a request, with every one known, or refused by name: a misspelt field must not be
+/// ignored.
+struct Fields {
+    private let members: [String: JSONValue]
+    /// Where the object stands in the body, ready to put a member's name behind; empty for the body itself.
+    private let place: String
+
+    /// - Parameter place: Where the object stands in the body, such as `items.3`; nil for the body itself.
+    init(_ value: JSONValue, at place: String? = nil, allowing known: [String]) throws(Problem) {
+        self.place = place.map { "\($0)." } ?? ""
+        guard case .object(let members) = value else {
+            throw Problem(.invalidField, "The value is an object, not \(value.kind).", field: place ?? "(body)")
+        }
+        for key in members.keys.sorted() where !known.contains(key) {
+            throw Problem(
+                .invalidField, "There is no such field; the fields are \(known.joined(separator: ", ")).",
+                field: self.place + key)
+        }
+        self.members = members
+    }
+
+    /// Parses a body; an empty one is an empty object.
+    init(body: [UInt8], allowing known: [String]) throws(Problem) {
+        let value: JSONValue
+        do throws(JSONMalformation) {
+            value = body.isEmpty ? .object([:]) : try JSONValue(parsing: body)
+        } catch {
+            throw Problem(.malformedJSON, "The body is not well-formed JSON (RFC 8259): \(error).")
+        }
+        try self.init(value, allowing: known)
+    }
+
+    /// The value of a field that may be left out.
+    subscript(_ key: String) -> JSONValue? { members[key] }
+
+    /// A string that may be left out, but not null.
+    func string(_ key: String) throws(Problem) -> String? {
+        switch members[key] {
+        case nil: return nil
+        case .string(let text)?: return text
+        case let other?: throw wrongType(key, "a string", other)
+        }
+    }
+
+    /// The problem of a field whose value is not allowed.
+    func problem(_ key: String, _ detail: String) -> Problem {
+        Problem(.invalidField, detail, field: place + key)
+    }
+
+    private func wrongType(_ key: String, _ expected: String, _ value: JSONValue) -> Problem {
+        value == .null
+            ? problem(key, "null is no value here; leave the field out instead.")
+            : problem(key, "The value is \(expected), not \(value.kind).")
+    }
+}
+
+// MARK: - Fields that bodies share
+
+extension Fields {
+    /// `loopback`; up where it is left out.
+    func loopback() throws(Problem) -> Loopback {
+        guard let text = try string("loopback") else { return .up }
+        guard let loopback = Loopback(rawValue: text) else { throw problem("loopback", "loopback is up or down.") }
+        return loopback
+    }
+}

@@ -1,0 +1,46 @@
+/// A moment of the wall clock, in whole milliseconds, as APIs tell it.
+package struct Timestamp: Sendable, Hashable, Comparable {
+    /// Since 1970-01-01T00:00:00Z, leap seconds not counted.
+    package let milliseconds: Int64
+
+    package init(milliseconds: Int64) {
+        self.milliseconds = milliseconds
+    }
+
+    package static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
+}
+
+extension Timestamp: CustomStringConvertible {
+    /// RFC 3339 in UTC, such as `2026-11-24T02:32:45.546Z`.
+    package var description: String {
+        let (seconds, fraction) = milliseconds.flooredDivision(by: 1000)
+        let (days, second) = seconds.flooredDivision(by: 86400)
+        let (year, month, day) = Self.date(ofDay: days)
+        func digits(_ value: Int64, _ width: Int) -> String {
+            let text = String(value)
+            return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
+        }
+        return """
+            \(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))T\
+            \(digits(second / 3600, 2)):\(digits(second / 60 % 60, 2)):\(digits(second % 60, 2)).\(digits(fraction, 3))Z
+            """
+    }
+
+    /// The Gregorian date a number of days after 1970-01-01, by eras of 400 years that begin in March, so that the leap
+    /// day is the last of its year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days).
+    private static func date(ofDay days: Int64) -> (year: Int64, month: Int64, day: Int64) {
+        let (era, dayOfEra) = (days + 719_468).flooredDivision(by: 146_097)
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let marchMonth = (5 * dayOfYear + 2) / 153
+        let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+        return (era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * marchMonth + 2) / 5 + 1)
+    }
+}
+
+extension Int64 {
+    fileprivate func flooredDivision(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+    }
+}

@@ -56,13 +56,16 @@ public final class HTTPServer: Sendable {
     /// How many exchanges are between their headers and the last byte of their answer.
     package var exchangesInProgress: Int { core.exchangesInProgress }
 
-    /// Ends the server: accepts no connection and no request any more, lets running exchanges end until `deadline` has
-    /// passed, answers the rest as ``Refusal/shuttingDown``, and closes everything. A second call does nothing.
+    /// Ends the server: accepts no connection and no request any more, tells streams to drain, lets running exchanges end
+    /// until `deadline` has passed, answers the rest as ``Refusal/shuttingDown`` or cuts it, if it is a stream, and closes
+    /// everything. A second call does nothing.
     public func shutdown(deadline: Duration) async {
         guard core.startDraining() else { return }
         for listener in listeners { listener.quiesce() }
+        core.drainStreams()
         await exchangesToEnd(within: deadline)
         core.abandonExchanges()
+        core.cutStreams()
         await exchangesToEnd(within: .seconds(1))
         await withCheckedContinuation { continuation in
             // Joins libmicrohttpd's threads, and so must not hold one of the cooperative pool's.

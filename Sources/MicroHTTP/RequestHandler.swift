@@ -55,19 +55,39 @@ public enum Refusal: Sendable, Equatable {
     case shuttingDown
 }
 
-/// A complete answer.
+/// An answer.
 public struct Response: Sendable {
     /// The status; its reason phrase is not sent, libmicrohttpd has its own.
     public var status: HTTPResponse.Status
-    /// The header fields, `Content-Length`, `Date` and `Connection` left to the server.
+    /// The header fields, `Content-Length`, `Transfer-Encoding`, `Date` and `Connection` left to the server.
     public var headerFields: HTTPFields
-    /// The body; not sent in answer to HEAD, while its length is.
-    public var body: [UInt8]
+    /// The body; not sent in answer to HEAD, while the length of bytes is.
+    public var body: Body
+
+    /// What follows the headers.
+    public enum Body: Sendable {
+        /// Everything, known now.
+        case bytes([UInt8])
+        /// What the stream gives, chunked for HTTP/1.1. A stream belongs to one response, and is not started for HEAD.
+        case stream(any BodyStream)
+    }
 
     /// Makes an answer.
     public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], body: [UInt8] = []) {
         self.status = status
         self.headerFields = headerFields
-        self.body = body
+        self.body = .bytes(body)
+    }
+
+    /// Makes an answer whose body is produced while it is sent.
+    public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], stream: any BodyStream) {
+        self.status = status
+        self.headerFields = headerFields
+        body = .stream(stream)
+    }
+
+    /// Ends the stream, if there is one, of an answer that will not be sent.
+    func discard() {
+        if case .stream(let stream) = body { stream.ended() }
     }
 }

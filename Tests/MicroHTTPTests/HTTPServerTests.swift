@@ -225,12 +225,4 @@ private struct TestHandler: RequestHandler {
             await server.shutdown(deadline: .zero)
         }
     }
-
-    private func until(_ condition: () -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !condition() {
-            try #require(ContinuousClock.now < deadline, "waited ten seconds in vain")
-            try await Task.sleep(for: .milliseconds(5))
-        }
-    }
 }

@@ -2,11 +2,16 @@
 #ifndef CMICROHTTPD_SHIM_H
 #define CMICROHTTPD_SHIM_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // struct ucred
+#endif
+
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct cmicrohttpd_options {
     int listen_socket;
@@ -64,6 +69,16 @@ static inline struct MHD_Response *cmicrohttpd_stream(
 static inline int cmicrohttpd_descriptor(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info ? info->connect_fd : -1;
+}
+
+// Who made the connection, of a Unix socket; 0 where that cannot be told. On TCP no system call is made.
+static inline int cmicrohttpd_peer(struct MHD_Connection *connection, struct ucred *peer) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr || info->client_addr->sa_family != AF_UNIX)
+        return 0;
+    socklen_t size = sizeof(*peer);
+    return getsockopt(cmicrohttpd_descriptor(connection), SOL_SOCKET, SO_PEERCRED, peer, &size) == 0 &&
+           size == sizeof(*peer);
 }
 
 #endif

@@ -22,6 +22,12 @@ import HTTPTypes
         return descriptor >= 0 ? descriptor : nil
     }
 
+    private var peer: Peer? {
+        var peer = ucred()
+        guard unsafe cmicrohttpd_peer(pointer, &peer) != 0 else { return nil }
+        return Peer(user: peer.uid, group: peer.gid, process: peer.pid)
+    }
+
     /// The request as its headers tell, and what is wrong with its framing.
     func request(
         method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?,
@@ -44,7 +50,7 @@ import HTTPTypes
         return (
             Request(
                 method: parsedMethod ?? .get, target: target, headerFields: fields.fields,
-                contentLength: isChunked ? nil : length ?? 0),
+                contentLength: isChunked ? nil : length ?? 0, peer: peer),
             fault
         )
     }

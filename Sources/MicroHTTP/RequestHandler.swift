@@ -22,16 +22,36 @@ public struct Request: Sendable {
     public let headerFields: HTTPFields
     /// The body's announced length in bytes: 0 without a body, nil when it is chunked.
     public let contentLength: UInt64?
+    /// Who connected, on a Unix socket; nil on TCP, and where the kernel does not say.
+    public let peer: Peer?
 
     /// Describes a request.
     public init(
         method: HTTPRequest.Method, target: Result<RequestTarget, RequestTarget.Malformation>,
-        headerFields: HTTPFields, contentLength: UInt64?
+        headerFields: HTTPFields, contentLength: UInt64?, peer: Peer? = nil
     ) {
         self.method = method
         self.target = target
         self.headerFields = headerFields
         self.contentLength = contentLength
+        self.peer = peer
+    }
+}
+
+/// The process at the other end of a Unix socket as it was when it connected (`SO_PEERCRED`, unix(7)).
+public struct Peer: Sendable, Equatable {
+    /// The effective user id.
+    public let user: UInt32
+    /// The effective group id.
+    public let group: UInt32
+    /// The process id as seen from here; 0 for a process outside our pid namespace.
+    public let process: Int32
+
+    /// Describes a peer.
+    public init(user: UInt32, group: UInt32, process: Int32) {
+        self.user = user
+        self.group = group
+        self.process = process
     }
 }
 

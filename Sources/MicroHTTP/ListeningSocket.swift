@@ -60,7 +60,9 @@ final class ListeningSocket: Sendable {
     static func listen(on address: ListenAddress) throws(ListenError) -> ListeningSocket {
         switch address {
         case .unix(let path, let mode, let group):
-            try listenUnix(address, path: path, mode: mode, group: group)
+            try SocketFileLock.holding(for: path, of: address) { () throws(ListenError) in
+                try listenUnix(address, path: path, mode: mode, group: group)
+            }
         case .tcp(let host, let port):
             try listenTCP(address, host: host, port: port)
         }
@@ -131,6 +133,7 @@ extension ListeningSocket {
 // MARK: - Unix
 
 extension ListeningSocket {
+    /// Under the path's ``SocketFileLock``.
     private static func listenUnix(
         _ address: ListenAddress, path: String, mode: UInt32, group: String?
     ) throws(ListenError) -> ListeningSocket {

@@ -225,4 +225,27 @@ private struct TestHandler: RequestHandler {
             await server.shutdown(deadline: .zero)
         }
     }
+
+    @Test("of servers that start at once on one path one is started, and it answers") func startRace() async throws {
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        for _ in 0..<100 {
+            let path = "/tmp/microhttp-\(UUID().uuidString).sock"
+            let servers = await withTaskGroup(of: HTTPServer?.self, returning: [HTTPServer].self) { group in
+                for _ in 0..<4 {
+                    group.addTask {
+                        try? HTTPServer.start(
+                            on: [.unix(path: path, mode: 0o600, group: nil)], configuration: .init(),
+                            handler: TestHandler(), logger: logger)
+                    }
+                }
+                return await group.reduce(into: []) { $0 += [$1].compactMap(\.self) }
+            }
+            #expect(servers.count == 1)
+            let client = try RawClient(path: path)
+            client.send("GET /now HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(client.answer().hasSuffix("now"))
+            for server in servers { await server.shutdown(deadline: .zero) }
+            #expect(!FileManager.default.fileExists(atPath: path + ".lock"))
+        }
+    }
 }

@@ -12,6 +12,10 @@ public final class HTTPServer: Sendable {
         public var connectionLimit = 1024
         /// After how many seconds without a byte from or to the client a connection is closed.
         public var idleTimeoutSeconds = 60
+        /// How old a request may be while its body still arrives, from its request line on, in seconds. A client that
+        /// sends a byte now and then, and so is never idle, is cut then. Headers that take as long are not seen here;
+        /// connection memory bounds them.
+        public var requestSeconds = 60
         /// Memory for the headers of a request and of its answer, in bytes; a request that needs more gets 431.
         public var connectionMemoryBytes = 32 * 1024
 
@@ -33,7 +37,7 @@ public final class HTTPServer: Sendable {
     public static func start(
         on addresses: [ListenAddress], configuration: Configuration, handler: some RequestHandler, logger: Logger
     ) throws(ListenError) -> HTTPServer {
-        let core = ServerCore(handler: handler, logger: logger)
+        let core = ServerCore(handler: handler, logger: logger, requestSeconds: configuration.requestSeconds)
         var listeners: [Listener] = []
         do throws(ListenError) {
             for address in addresses {

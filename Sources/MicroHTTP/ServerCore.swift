@@ -5,6 +5,8 @@ import Synchronization
 final class ServerCore: Sendable {
     let handler: any RequestHandler
     let logger: Logger
+    /// How old a request may be while its body arrives.
+    let requestSeconds: Int
 
     private let draining = Atomic<Bool>(false)
     /// Exchanges between their headers and their last byte sent.
@@ -30,9 +32,10 @@ final class ServerCore: Sendable {
         case stopping
     }
 
-    init(handler: any RequestHandler, logger: Logger) {
+    init(handler: any RequestHandler, logger: Logger, requestSeconds: Int) {
         self.handler = handler
         self.logger = logger
+        self.requestSeconds = requestSeconds
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }

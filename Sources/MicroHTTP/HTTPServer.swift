@@ -128,9 +128,11 @@ public final class HTTPServer: Sendable {
         _ = unsafe MHD_quiesce_daemon(daemon)
     }
 
-    /// Closes every connection and joins the threads. Nothing may be suspended.
+    /// Closes every connection, joins the threads and closes the socket. Nothing may be suspended.
     func stop() {
         unsafe MHD_stop_daemon(daemon)
+        // Now rather than with the last reference, which may outlive the process's last moment.
+        socket.close()
         unsafe context.release()
     }
 }

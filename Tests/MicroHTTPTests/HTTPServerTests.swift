@@ -248,4 +248,18 @@ private struct TestHandler: RequestHandler {
             #expect(!FileManager.default.fileExists(atPath: path + ".lock"))
         }
     }
+
+    @Test("after a shutdown the socket is gone, and another server can have its path") func afterwards() async throws {
+        let path = "/tmp/microhttp-\(UUID().uuidString).sock"
+        var servers: [HTTPServer] = []
+        for _ in 0..<50 {
+            servers.append(
+                try HTTPServer.start(
+                    on: [.unix(path: path, mode: 0o600, group: nil)], configuration: .init(), handler: TestHandler(),
+                    logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })))
+            await servers.last?.shutdown(deadline: .zero)
+            #expect(!FileManager.default.fileExists(atPath: path))
+        }
+        #expect(servers.count == 50)
+    }
 }

@@ -1,12 +1,17 @@
-// libmicrohttpd for Swift: the header, and the one variadic call that Swift's importer leaves out.
+// libmicrohttpd for Swift: the header, and the variadic calls and macros that Swift's importer leaves out.
 #ifndef CMICROHTTPD_SHIM_H
 #define CMICROHTTPD_SHIM_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE // struct ucred
+#endif
 
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct cmicrohttpd_options {
     int listen_socket;
@@ -41,6 +46,39 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
         MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context, MHD_OPTION_URI_LOG_CALLBACK, options->target,
         options->context, MHD_OPTION_UNESCAPE_CALLBACK, cmicrohttpd_leave_escaped, NULL, MHD_OPTION_ARRAY, pool,
         MHD_OPTION_END);
+}
+
+static const ssize_t cmicrohttpd_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
+static const ssize_t cmicrohttpd_end_with_error = MHD_CONTENT_READER_END_WITH_ERROR;
+
+// An answer of unknown length: chunked for HTTP/1.1, else ended by the connection's end. NULL when memory is short, and
+// `release` is not called then.
+static inline struct MHD_Response *cmicrohttpd_stream(
+    MHD_ContentReaderCallback read, void *context, MHD_ContentReaderFreeCallback release, int omits_body) {
+    // For HTTP/1.0 alone; a chunk is read into what the headers left of the connection's memory.
+    const size_t block_bytes = 4096;
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block_bytes, read, context, release);
+    // Without its body libmicrohttpd 0.9.75 still sends the last chunk, which a client takes for its next answer.
+    if (response && omits_body)
+        MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return response;
+}
+
+// The connection's socket, which stays libmicrohttpd's; -1 when there is none.
+static inline int cmicrohttpd_descriptor(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
+
+// Who made the connection, of a Unix socket; 0 where that cannot be told. On TCP no system call is made.
+static inline int cmicrohttpd_peer(struct MHD_Connection *connection, struct ucred *peer) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr || info->client_addr->sa_family != AF_UNIX)
+        return 0;
+    socklen_t size = sizeof(*peer);
+    return getsockopt(cmicrohttpd_descriptor(connection), SOL_SOCKET, SO_PEERCRED, peer, &size) == 0 &&
+           size == sizeof(*peer);
 }
 
 #endif

@@ -49,6 +49,22 @@ func exchangeCompleted(
     unsafe Unmanaged<Exchange>.fromOpaque(opaque).takeRetainedValue().ended()
 }
 
+/// `MHD_ContentReaderCallback`: the next piece of a streamed body. `context` is the StreamedAnswer.
+func streamRead(
+    _ context: UnsafeMutableRawPointer?, _ position: UInt64, _ buffer: UnsafeMutablePointer<CChar>?, _ size: Int
+) -> Int {
+    guard let context = unsafe context else { return cmicrohttpd_end_with_error }
+    let answer = unsafe Unmanaged<StreamedAnswer>.fromOpaque(context).takeUnretainedValue()
+    return unsafe answer.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: size))
+}
+
+/// `MHD_ContentReaderFreeCallback`: nothing is read any more. The stream's end is told by `exchangeCompleted`.
+func streamReleased(_ context: UnsafeMutableRawPointer?) {
+    guard let context = unsafe context else { return }
+    // Retained in Connection.queue(_:_:omitsBody:close:).
+    unsafe Unmanaged<StreamedAnswer>.fromOpaque(context).release()
+}
+
 /// `MHD_OPTION_EXTERNAL_LOGGER`: the library's own messages, mostly of clients that misbehave.
 func libraryLogged(
     _ context: UnsafeMutableRawPointer?, _ format: UnsafePointer<CChar>?, _ arguments: CVaListPointer?

@@ -16,6 +16,18 @@ import HTTPTypes
     func suspend() { unsafe MHD_suspend_connection(pointer) }
     func resume() { unsafe MHD_resume_connection(pointer) }
 
+    /// The socket. It is libmicrohttpd's, and may be closed as soon as the request is completed.
+    var descriptor: CInt? {
+        let descriptor = unsafe cmicrohttpd_descriptor(pointer)
+        return descriptor >= 0 ? descriptor : nil
+    }
+
+    private var peer: Peer? {
+        var peer = ucred()
+        guard unsafe cmicrohttpd_peer(pointer, &peer) != 0 else { return nil }
+        return Peer(user: peer.uid, group: peer.gid, process: peer.pid)
+    }
+
     /// The request as its headers tell, and what is wrong with its framing.
     func request(
         method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?,
@@ -38,19 +50,31 @@ import HTTPTypes
         return (
             Request(
                 method: parsedMethod ?? .get, target: target, headerFields: fields.fields,
-                contentLength: isChunked ? nil : length ?? 0),
+                contentLength: isChunked ? nil : length ?? 0, peer: peer),
             fault
         )
     }
 
-    /// Hands the answer to libmicrohttpd, which sends it in its own time.
-    func queue(_ response: Response, close: Bool) -> MHD_Result {
-        let body = response.body
+    /// Hands an answer with its body to libmicrohttpd, which sends it in its own time.
+    func queue(_ response: Response, _ body: [UInt8], close: Bool) -> MHD_Result {
         let message = unsafe body.withUnsafeBytes { bytes in
             // libmicrohttpd takes the pointer as mutable and, told to copy, does not write to it.
             unsafe MHD_create_response_from_buffer(
                 bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
         }
+        return unsafe queue(message, with: response, close: close)
+    }
+
+    /// Hands an answer to libmicrohttpd whose body is read from `stream`, unless it is omitted.
+    func queue(_ response: Response, _ stream: StreamedAnswer, omitsBody: Bool, close: Bool) -> MHD_Result {
+        // Released in streamReleased.
+        let context = unsafe Unmanaged.passRetained(stream)
+        let message = unsafe cmicrohttpd_stream(streamRead, context.toOpaque(), streamReleased, omitsBody ? 1 : 0)
+        if unsafe message == nil { unsafe context.release() }
+        return unsafe queue(message, with: response, close: close)
+    }
+
+    private func queue(_ message: OpaquePointer?, with response: Response, close: Bool) -> MHD_Result {
         guard let message = unsafe message else { return .NO }
         // The queue holds a reference of its own.
         defer { unsafe MHD_destroy_response(message) }

@@ -1,4 +1,5 @@
 import CMicroHTTPD
+import Glibc
 import HTTPTypes
 import Synchronization
 
@@ -31,6 +32,9 @@ final class Exchange: Sendable {
         /// Whether the connection is suspended, and nobody has begun to resume it.
         var isSuspended = false
         var hasConnection = true
+        var isHead = false
+        /// The stream that the answer's body is read from, once it is queued.
+        var stream: StreamedAnswer?
     }
 
     /// How much of an over-long body is read and thrown away for the sake of a proper answer, in bytes.
@@ -39,6 +43,7 @@ final class Exchange: Sendable {
     private let state = Mutex(State())
     private let server: ServerCore
     private let target: Result<RequestTarget, RequestTarget.Malformation>
+    private let began = Exchange.now()
 
     init(server: ServerCore, target: Result<RequestTarget, RequestTarget.Malformation>) {
         self.server = server
@@ -75,17 +80,24 @@ final class Exchange: Sendable {
         switch server.handler.accept(request) {
         case .respond(let response) where request.contentLength == 0:
             // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
-            state.withLock { $0.phase = .answered(response) }
+            state.withLock {
+                $0.isHead = request.method == .head
+                $0.phase = .answered(response)
+            }
             return .YES
         case .respond(let response):
-            state.withLock { $0.phase = .queued }
-            return connection.queue(response, close: true)
+            state.withLock {
+                $0.isHead = request.method == .head
+                $0.phase = .queued
+            }
+            return queue(response, on: connection, close: true)
         case .read(let limit, let answer):
             if let length = request.contentLength, length > UInt64(limit) {
                 return refuse(.contentTooLarge(limit: limit), request, on: connection)
             }
             state.withLock {
                 $0.request = request
+                $0.isHead = request.method == .head
                 $0.phase = .reading(limit: limit, then: answer)
             }
             return .YES
@@ -96,10 +108,35 @@ final class Exchange: Sendable {
     /// body that nobody wants.
     private func refuse(_ refusal: Refusal, _ request: Request, on connection: Connection) -> MHD_Result {
         state.withLock { $0.phase = .queued }
-        return connection.queue(server.handler.response(to: refusal, of: request), close: true)
+        return queue(server.handler.response(to: refusal, of: request), on: connection, close: true)
+    }
+
+    private func queue(_ response: Response, on connection: Connection, close: Bool) -> MHD_Result {
+        switch response.body {
+        case .bytes(let bytes):
+            return connection.queue(response, bytes, close: close)
+        case .stream(let body):
+            let stream = StreamedAnswer(body, on: connection, of: server)
+            let isHead = state.withLock { state in
+                state.stream = stream
+                return state.isHead
+            }
+            return connection.queue(
+                response, stream, omitsBody: isHead || response.status == .notModified, close: close)
+        }
+    }
+
+    /// The time in milliseconds, as of the kernel's last tick, which is much cheaper to read than the time itself.
+    private static func now() -> Int {
+        var time = timespec()
+        _ = unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
+        return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
     }
 
     private func read(_ piece: Piece, limit: Int) -> MHD_Result {
+        // libmicrohttpd's timeout is for inactivity alone, and a client can be slow without being inactive. In the middle
+        // of a body it takes no answer, so the connection is cut.
+        guard Self.now() - began < server.requestSeconds * 1000 else { return .NO }
         // SAFETY: libmicrohttpd lends the piece for the length of the call.
         let isPatient = state.withLock { state in
             if state.discarded == 0 && state.body.count + piece.count <= limit {
@@ -144,7 +181,7 @@ final class Exchange: Sendable {
             switch next {
             // SAFETY: enqueue took the job from the runtime, and it is run here once.
             case .run(let job): unsafe job.runSynchronously(on: asUnownedTaskExecutor())
-            case .queue(let response): return connection.queue(response, close: server.isDraining)
+            case .queue(let response): return queue(response, on: connection, close: server.isDraining)
             case .wait: return .YES
             case .refuse(let request?): return refuse(.shuttingDown, request, on: connection)
             case .refuse(nil): return .NO
@@ -159,14 +196,15 @@ final class Exchange: Sendable {
         case refuse(Request?)
     }
 
-    /// Stores the answer and resumes the connection; a second answer is ignored.
+    /// Stores the answer and resumes the connection; a second answer is ignored, and one that comes too late.
     func complete(with response: Response) {
-        let isWaiting = state.withLock { state in
-            guard case .running = state.phase else { return false }
+        let (isTaken, isWaiting) = state.withLock { state -> (Bool, Bool) in
+            guard state.hasConnection, case .running = state.phase else { return (false, false) }
             state.phase = .answered(response)
             defer { state.isSuspended = false }
-            return state.isSuspended
+            return (true, state.isSuspended)
         }
+        if !isTaken { response.discard() }
         // The connection is suspended, and so alive, until here, and one caller alone gets here.
         if isWaiting { server.suspendedConnection(of: self)?.resume() }
     }
@@ -180,16 +218,21 @@ final class Exchange: Sendable {
 
     /// Called when libmicrohttpd lets go of the exchange. The task goes on without a connection if it is not at its end.
     func ended() {
-        let (isNew, jobs) = state.withLock { state in
+        let (phase, jobs, stream) = state.withLock { state in
             defer {
                 state.jobs = []
                 state.hasConnection = false
             }
-            if case .new = state.phase { return (true, state.jobs) }
-            return (false, state.jobs)
+            return (state.phase, state.jobs, state.stream)
         }
         for job in jobs { globalConcurrentExecutor.enqueue(job) }
-        if !isNew { server.exchangeEnded() }
+        stream?.finish()
+        switch phase {
+        case .new: return
+        case .answered(let response): response.discard()
+        case .reading, .running, .queued: break
+        }
+        server.exchangeEnded()
     }
 }
 

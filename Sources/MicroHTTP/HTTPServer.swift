@@ -12,6 +12,10 @@ public final class HTTPServer: Sendable {
         public var connectionLimit = 1024
         /// After how many seconds without a byte from or to the client a connection is closed.
         public var idleTimeoutSeconds = 60
+        /// How old a request may be while its body still arrives, from its request line on, in seconds. A client that
+        /// sends a byte now and then, and so is never idle, is cut then. Headers that take as long are not seen here;
+        /// connection memory bounds them.
+        public var requestSeconds = 60
         /// Memory for the headers of a request and of its answer, in bytes; a request that needs more gets 431.
         public var connectionMemoryBytes = 32 * 1024
 
@@ -33,7 +37,7 @@ public final class HTTPServer: Sendable {
     public static func start(
         on addresses: [ListenAddress], configuration: Configuration, handler: some RequestHandler, logger: Logger
     ) throws(ListenError) -> HTTPServer {
-        let core = ServerCore(handler: handler, logger: logger)
+        let core = ServerCore(handler: handler, logger: logger, requestSeconds: configuration.requestSeconds)
         var listeners: [Listener] = []
         do throws(ListenError) {
             for address in addresses {
@@ -56,13 +60,16 @@ public final class HTTPServer: Sendable {
     /// How many exchanges are between their headers and the last byte of their answer.
     package var exchangesInProgress: Int { core.exchangesInProgress }
 
-    /// Ends the server: accepts no connection and no request any more, lets running exchanges end until `deadline` has
-    /// passed, answers the rest as ``Refusal/shuttingDown``, and closes everything. A second call does nothing.
+    /// Ends the server: accepts no connection and no request any more, tells streams to drain, lets running exchanges end
+    /// until `deadline` has passed, answers the rest as ``Refusal/shuttingDown`` or cuts it, if it is a stream, and closes
+    /// everything. A second call does nothing.
     public func shutdown(deadline: Duration) async {
         guard core.startDraining() else { return }
         for listener in listeners { listener.quiesce() }
+        core.drainStreams()
         await exchangesToEnd(within: deadline)
         core.abandonExchanges()
+        core.cutStreams()
         await exchangesToEnd(within: .seconds(1))
         await withCheckedContinuation { continuation in
             // Joins libmicrohttpd's threads, and so must not hold one of the cooperative pool's.
@@ -121,9 +128,11 @@ public final class HTTPServer: Sendable {
         _ = unsafe MHD_quiesce_daemon(daemon)
     }
 
-    /// Closes every connection and joins the threads. Nothing may be suspended.
+    /// Closes every connection, joins the threads and closes the socket. Nothing may be suspended.
     func stop() {
         unsafe MHD_stop_daemon(daemon)
+        // Now rather than with the last reference, which may outlive the process's last moment.
+        socket.close()
         unsafe context.release()
     }
 }

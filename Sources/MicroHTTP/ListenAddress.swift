@@ -1,6 +1,7 @@
 /// Where a server listens.
 public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
-    /// A Unix socket; the file gets `mode` and, where it exists, the group named `group`.
+    /// A Unix socket; the file gets `mode` and, where it exists, the group named `group`. While the server starts, there
+    /// is a lock file beside it, with `.lock` at its name's end.
     case unix(path: String, mode: UInt32, group: String?)
     /// A TCP port of a host name or address; port 0 lets the kernel choose.
     case tcp(host: String, port: UInt16)

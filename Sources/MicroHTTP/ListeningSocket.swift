@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 public import SystemPackage
 
 /// Why an address could not be listened on.
@@ -37,6 +38,7 @@ final class ListeningSocket: Sendable {
     let address: ListenAddress
     /// The socket file's identity, so that only our own file is removed in the end.
     private let file: FileIdentity?
+    private let isClosed = Atomic<Bool>(false)
 
     private struct FileIdentity: Equatable {
         let device: UInt64
@@ -49,18 +51,24 @@ final class ListeningSocket: Sendable {
         self.file = file
     }
 
-    deinit {
+    deinit { close() }
+
+    /// Removes the file of a Unix socket, if it is still ours, and closes the socket. A second call does nothing.
+    func close() {
+        guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         if case .unix(let path, _, _) = address, let file, Self.identity(of: path) == file {
             _ = unsafe unlink(path)
         }
-        _ = close(descriptor)
+        _ = Glibc.close(descriptor)
     }
 
     /// Binds and listens.
     static func listen(on address: ListenAddress) throws(ListenError) -> ListeningSocket {
         switch address {
         case .unix(let path, let mode, let group):
-            try listenUnix(address, path: path, mode: mode, group: group)
+            try SocketFileLock.holding(for: path, of: address) { () throws(ListenError) in
+                try listenUnix(address, path: path, mode: mode, group: group)
+            }
         case .tcp(let host, let port):
             try listenTCP(address, host: host, port: port)
         }
@@ -106,7 +114,7 @@ extension ListeningSocket {
         }
         if let failure {
             let errno = Errno(rawValue: Glibc.errno)
-            close(descriptor)
+            Glibc.close(descriptor)
             throw ListenError(address, failure, errno: errno)
         }
         let bound = ListenAddress.tcp(host: host, port: port == 0 ? boundPort(descriptor) : port)
@@ -131,6 +139,7 @@ extension ListeningSocket {
 // MARK: - Unix
 
 extension ListeningSocket {
+    /// Under the path's ``SocketFileLock``.
     private static func listenUnix(
         _ address: ListenAddress, path: String, mode: UInt32, group: String?
     ) throws(ListenError) -> ListeningSocket {
@@ -159,7 +168,7 @@ extension ListeningSocket {
         }
         if let failure {
             let errno = Errno(rawValue: Glibc.errno)
-            close(descriptor)
+            Glibc.close(descriptor)
             throw ListenError(address, failure, errno: errno)
         }
         return ListeningSocket(descriptor: descriptor, address: address, file: identity(of: path))
@@ -173,7 +182,7 @@ extension ListeningSocket {
             throw ListenError(address, "bind", reason: "there is a file that is no socket")
         }
         let probe = try makeSocket(AF_UNIX, for: address)
-        defer { close(probe) }
+        defer { Glibc.close(probe) }
         let result = unsafe withSocketAddress(path) { unsafe connect(probe, $0, $1) }
         // EAGAIN: somebody listens, with a full queue.
         guard result != 0, Glibc.errno == ECONNREFUSED else {

@@ -22,16 +22,36 @@ public struct Request: Sendable {
     public let headerFields: HTTPFields
     /// The body's announced length in bytes: 0 without a body, nil when it is chunked.
     public let contentLength: UInt64?
+    /// Who connected, on a Unix socket; nil on TCP, and where the kernel does not say.
+    public let peer: Peer?
 
     /// Describes a request.
     public init(
         method: HTTPRequest.Method, target: Result<RequestTarget, RequestTarget.Malformation>,
-        headerFields: HTTPFields, contentLength: UInt64?
+        headerFields: HTTPFields, contentLength: UInt64?, peer: Peer? = nil
     ) {
         self.method = method
         self.target = target
         self.headerFields = headerFields
         self.contentLength = contentLength
+        self.peer = peer
+    }
+}
+
+/// The process at the other end of a Unix socket as it was when it connected (`SO_PEERCRED`, unix(7)).
+public struct Peer: Sendable, Equatable {
+    /// The effective user id.
+    public let user: UInt32
+    /// The effective group id.
+    public let group: UInt32
+    /// The process id as seen from here; 0 for a process outside our pid namespace.
+    public let process: Int32
+
+    /// Describes a peer.
+    public init(user: UInt32, group: UInt32, process: Int32) {
+        self.user = user
+        self.group = group
+        self.process = process
     }
 }
 
@@ -55,19 +75,39 @@ public enum Refusal: Sendable, Equatable {
     case shuttingDown
 }
 
-/// A complete answer.
+/// An answer.
 public struct Response: Sendable {
     /// The status; its reason phrase is not sent, libmicrohttpd has its own.
     public var status: HTTPResponse.Status
-    /// The header fields, `Content-Length`, `Date` and `Connection` left to the server.
+    /// The header fields, `Content-Length`, `Transfer-Encoding`, `Date` and `Connection` left to the server.
     public var headerFields: HTTPFields
-    /// The body; not sent in answer to HEAD, while its length is.
-    public var body: [UInt8]
+    /// The body; not sent in answer to HEAD, while the length of bytes is.
+    public var body: Body
+
+    /// What follows the headers.
+    public enum Body: Sendable {
+        /// Everything, known now.
+        case bytes([UInt8])
+        /// What the stream gives, chunked for HTTP/1.1. A stream belongs to one response, and is not started for HEAD.
+        case stream(any BodyStream)
+    }
 
     /// Makes an answer.
     public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], body: [UInt8] = []) {
         self.status = status
         self.headerFields = headerFields
-        self.body = body
+        self.body = .bytes(body)
+    }
+
+    /// Makes an answer whose body is produced while it is sent.
+    public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], stream: any BodyStream) {
+        self.status = status
+        self.headerFields = headerFields
+        body = .stream(stream)
+    }
+
+    /// Ends the stream, if there is one, of an answer that will not be sent.
+    func discard() {
+        if case .stream(let stream) = body { stream.ended() }
     }
 }

@@ -5,11 +5,14 @@ import Synchronization
 final class ServerCore: Sendable {
     let handler: any RequestHandler
     let logger: Logger
+    /// How old a request may be while its body arrives.
+    let requestSeconds: Int
 
     private let draining = Atomic<Bool>(false)
     /// Exchanges between their headers and their last byte sent.
     private let exchanges = Atomic<Int>(0)
     private let waiting = Mutex(Waiting())
+    private let streams = Mutex(Streams())
 
     /// The exchanges whose connections are suspended.
     private struct Waiting {
@@ -17,9 +20,22 @@ final class ServerCore: Sendable {
         var isAbandoned = false
     }
 
-    init(handler: any RequestHandler, logger: Logger) {
+    private struct Streams {
+        var running: [ObjectIdentifier: StreamedAnswer] = [:]
+        var stage = Stage.serving
+    }
+
+    /// What a stream has to know of the server it starts in.
+    enum Stage {
+        case serving
+        case draining
+        case stopping
+    }
+
+    init(handler: any RequestHandler, logger: Logger, requestSeconds: Int) {
         self.handler = handler
         self.logger = logger
+        self.requestSeconds = requestSeconds
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
@@ -57,5 +73,34 @@ final class ServerCore: Sendable {
         }
         // Out of the lock: abandoning takes it again.
         for exchange in exchanges { exchange.abandon() }
+    }
+
+    /// Notes a stream that was started; it must be told what it missed.
+    func streamBegan(_ stream: StreamedAnswer) -> Stage {
+        streams.withLock { streams in
+            if streams.stage != .stopping { streams.running[ObjectIdentifier(stream)] = stream }
+            return streams.stage
+        }
+    }
+
+    func streamEnded(_ stream: StreamedAnswer) {
+        _ = streams.withLock { $0.running.removeValue(forKey: ObjectIdentifier(stream)) }
+    }
+
+    /// Tells every stream, and from now on every new one, that the server drains.
+    func drainStreams() {
+        for stream in streams(entering: .draining) { stream.drain() }
+    }
+
+    /// Cuts every stream, and lets none run from now on: none will be suspended.
+    func cutStreams() {
+        for stream in streams(entering: .stopping) { stream.cut() }
+    }
+
+    private func streams(entering stage: Stage) -> [StreamedAnswer] {
+        streams.withLock { streams in
+            streams.stage = stage
+            return Array(streams.running.values)
+        }
     }
 }

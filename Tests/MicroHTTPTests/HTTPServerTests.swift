@@ -226,11 +226,40 @@ private struct TestHandler: RequestHandler {
         }
     }
 
-    private func until(_ condition: () -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !condition() {
-            try #require(ContinuousClock.now < deadline, "waited ten seconds in vain")
-            try await Task.sleep(for: .milliseconds(5))
+    @Test("of servers that start at once on one path one is started, and it answers") func startRace() async throws {
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        for _ in 0..<100 {
+            let path = "/tmp/microhttp-\(UUID().uuidString).sock"
+            let servers = await withTaskGroup(of: HTTPServer?.self, returning: [HTTPServer].self) { group in
+                for _ in 0..<4 {
+                    group.addTask {
+                        try? HTTPServer.start(
+                            on: [.unix(path: path, mode: 0o600, group: nil)], configuration: .init(),
+                            handler: TestHandler(), logger: logger)
+                    }
+                }
+                return await group.reduce(into: []) { $0 += [$1].compactMap(\.self) }
+            }
+            #expect(servers.count == 1)
+            let client = try RawClient(path: path)
+            client.send("GET /now HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(client.answer().hasSuffix("now"))
+            for server in servers { await server.shutdown(deadline: .zero) }
+            #expect(!FileManager.default.fileExists(atPath: path + ".lock"))
         }
+    }
+
+    @Test("after a shutdown the socket is gone, and another server can have its path") func afterwards() async throws {
+        let path = "/tmp/microhttp-\(UUID().uuidString).sock"
+        var servers: [HTTPServer] = []
+        for _ in 0..<50 {
+            servers.append(
+                try HTTPServer.start(
+                    on: [.unix(path: path, mode: 0o600, group: nil)], configuration: .init(), handler: TestHandler(),
+                    logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })))
+            await servers.last?.shutdown(deadline: .zero)
+            #expect(!FileManager.default.fileExists(atPath: path))
+        }
+        #expect(servers.count == 50)
     }
 }

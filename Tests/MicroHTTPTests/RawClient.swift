@@ -1,14 +1,13 @@
 import Foundation
 
-/// A client that says exactly what it is told to, over a Unix socket, with a timeout on every read.
+/// A client that says exactly what it is told to, with a timeout on every read.
 final class RawClient {
     private let descriptor: CInt
     private var buffer: [UInt8] = []
 
+    /// Connects to a Unix socket.
     init(path: String) throws {
-        descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
-        var timeout = timeval(tv_sec: 10, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        descriptor = Self.socket(AF_UNIX)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
@@ -18,6 +17,28 @@ final class RawClient {
             }
         }
         guard status == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+    }
+
+    /// Connects to a port of 127.0.0.1.
+    init(port: UInt16) throws {
+        descriptor = Self.socket(AF_INET)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        let status = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard status == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+    }
+
+    private static func socket(_ family: CInt) -> CInt {
+        let descriptor = Foundation.socket(family, CInt(SOCK_STREAM.rawValue), 0)
+        var timeout = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        return descriptor
     }
 
     deinit { close(descriptor) }
@@ -48,6 +69,28 @@ final class RawClient {
                 return text
             }
         }
+    }
+
+    /// What arrives up to and with `end`; what has arrived when the peer closes or the time is over.
+    func text(through end: String) -> String {
+        let end = Array(end.utf8)
+        var searched = 0
+        while true {
+            // From where a piece of the end may have been at the last look.
+            if let index = buffer[searched...].indices.first(where: { buffer[$0...].starts(with: end) }) {
+                defer { buffer.removeFirst(index + end.count) }
+                return String(decoding: buffer.prefix(index + end.count), as: UTF8.self)
+            }
+            searched = max(0, buffer.count - end.count + 1)
+            guard receive() else { return rest() }
+        }
+    }
+
+    /// Everything until the peer closes or the time is over.
+    func rest() -> String {
+        while receive() {}
+        defer { buffer = [] }
+        return String(decoding: buffer, as: UTF8.self)
     }
 
     /// Whether the peer has closed the connection.

@@ -36,6 +36,9 @@ package struct SystemError: Error, Equatable {
         case startThread = "pthread_create"
         /// A job for a worker pool that has been stopped.
         case submitJob = "submit job"
+        case openNotify = "inotify_init1"
+        case watch = "inotify_add_watch"
+        case openEvent = "eventfd"
     }
 
     package let operation: Operation

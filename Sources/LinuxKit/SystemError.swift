@@ -39,6 +39,8 @@ package struct SystemError: Error, Equatable {
         case openNotify = "inotify_init1"
         case watch = "inotify_add_watch"
         case openEvent = "eventfd"
+        /// A file of procfs does not have the documented form.
+        case parse
     }
 
     package let operation: Operation

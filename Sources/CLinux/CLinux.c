@@ -7,11 +7,14 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -142,4 +145,32 @@ int clinux_loopback_raise(int descriptor) {
         return result;
     request.ifr_flags |= IFF_UP;
     return answer(ioctl(descriptor, SIOCSIFFLAGS, &request));
+}
+
+int clinux_node_in(int directory, const char *name, bool follow, struct clinux_node *node) {
+    return node_from(directory, name, AT_NO_AUTOMOUNT | (follow ? 0 : AT_SYMLINK_NOFOLLOW), node);
+}
+
+const uint32_t clinux_notify_lost = IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED;
+
+int clinux_notify_open(void) { return answer(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)); }
+
+int clinux_notify_watch(int notify, const char *path) {
+    uint32_t entries = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO;
+    return answer(inotify_add_watch(notify, path, entries | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR));
+}
+
+int clinux_notify_forget(int notify, int watch) { return answer(inotify_rm_watch(notify, watch)); }
+
+int clinux_event_open(void) { return answer(eventfd(0, EFD_CLOEXEC)); }
+
+int clinux_event_signal(int event) { return answer(eventfd_write(event, 1)); }
+
+int clinux_wait(int event, int notify, int mounts, int milliseconds) {
+    struct pollfd waited[] = {{event, POLLIN, 0}, {notify, POLLIN, 0}, {mounts, POLLPRI, 0}};
+    int count = poll(waited, sizeof waited / sizeof *waited, milliseconds);
+    if (count < 0)
+        return -errno;
+    return (waited[0].revents != 0 ? CLINUX_WOKEN_BY_EVENT : 0) | (waited[1].revents != 0 ? CLINUX_WOKEN_BY_NOTIFY : 0) |
+           (waited[2].revents != 0 ? CLINUX_WOKEN_BY_MOUNTS : 0);
 }

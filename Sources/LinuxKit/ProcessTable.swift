@@ -8,13 +8,11 @@ package enum ProcessTable {
     ///
     /// Needs `CAP_SYS_PTRACE` to see other users' processes; those that may not be read are left out.
     package static func processes(inNetworkNamespace inode: UInt64) throws(SystemError) -> [Int32] {
-        let link = Array("net:[\(inode)]".utf8)
+        let link = link(toNetworkNamespace: inode)
         let own = getpid()
         var processes: [Int32] = []
         for process in try identifiers(in: "/proc") where process != own {
-            if try threads(of: process).contains(where: { networkNamespace(of: $0) == link }) {
-                processes.append(process)
-            }
+            if try isInside(process, link) { processes.append(process) }
         }
         return processes.sorted()
     }
@@ -31,6 +29,16 @@ package enum ProcessTable {
             if let link = networkNamespace(of: FilePath("/proc/\(process)")) { links.insert(link) }
         }
         return links.count
+    }
+
+    /// What readlink(2) answers for `/proc/PID/ns/net` of a process inside.
+    static func link(toNetworkNamespace inode: UInt64) -> [UInt8] {
+        Array("net:[\(inode)]".utf8)
+    }
+
+    /// Whether a thread of `process` is in the namespace that `link`, such as `net:[4026531833]`, stands for.
+    static func isInside(_ process: Int32, _ link: [UInt8]) throws(SystemError) -> Bool {
+        try threads(of: process).contains { networkNamespace(of: $0) == link }
     }
 
     private static func threads(of process: Int32) throws(SystemError) -> [FilePath] {

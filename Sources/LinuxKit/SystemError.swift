@@ -36,6 +36,11 @@ package struct SystemError: Error, Equatable {
         case startThread = "pthread_create"
         /// A job for a worker pool that has been stopped.
         case submitJob = "submit job"
+        case openNotify = "inotify_init1"
+        case watch = "inotify_add_watch"
+        case openEvent = "eventfd"
+        /// A file of procfs does not have the documented form.
+        case parse
     }
 
     package let operation: Operation

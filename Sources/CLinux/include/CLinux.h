@@ -55,4 +55,21 @@ int clinux_network_cookie(int socket, uint64_t *cookie);
 int clinux_loopback_is_up(int socket);
 int clinux_loopback_raise(int socket);
 
+// An entry of an open directory, without waking an automount
+int clinux_node_in(int directory, const char *name, bool follow, struct clinux_node *node);
+
+// Watching: inotify(7), non-blocking; and eventfd(2)
+extern const uint32_t clinux_notify_lost; // the events after which a watch misses changes, or missed some
+int clinux_notify_open(void);
+int clinux_notify_watch(int notify, const char *path);
+int clinux_notify_forget(int notify, int watch);
+int clinux_event_open(void);
+int clinux_event_signal(int event);
+
+// poll(2) on the three that wake a watcher, -1 for one that shall not; a mountinfo's change is reported once only
+#define CLINUX_WOKEN_BY_EVENT 1
+#define CLINUX_WOKEN_BY_NOTIFY 2
+#define CLINUX_WOKEN_BY_MOUNTS 4
+int clinux_wait(int event, int notify, int mounts, int milliseconds);
+
 #endif

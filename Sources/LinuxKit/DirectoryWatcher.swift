@@ -1,0 +1,106 @@
+import CLinux
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// Notices what anyone, this process included, does to the names of a mount directory, on one plain thread of its own.
+///
+/// Problem: inotify(7) tells of files that come and go, not of mounts on them, and what the kernel tells of mounts is
+/// only that some mount changed. Rule: a named entry is looked at alone, a changed mount table makes the thread look at
+/// all of them, at a bounded share of one core. Remaining hazard: a directory that is replaced, by renaming a parent and
+/// with no mount involved, is noticed at the next change of any mount.
+package final class DirectoryWatcher: Sendable {
+    /// What was at a name. By the time it is read it may no longer be so: an observation says where to look again.
+    package struct Observation: Sendable, Equatable {
+        package let name: [UInt8]
+        package let seen: Seen
+    }
+
+    /// What a name can be.
+    package enum Seen: Sendable, Equatable {
+        case absent
+        /// A file, a directory, a link to nowhere: anything that is no namespace. It has been so for
+        /// ``WatchLoop/settlingTime``, so a name between its file's creation and the mount is not reported as this.
+        case plain
+        /// A namespace of any kind, mounted on the name or linked to by it.
+        case namespaceFile(device: UInt64, inode: UInt64)
+    }
+
+    /// What the watcher tells.
+    package enum Report: Sendable, Equatable {
+        /// What is at these names, something having happened to them.
+        case changed([Observation])
+        /// What is at every name; one that is not listed is absent. A missing directory has no names. A name that is
+        /// deleted and made again meanwhile may be listed twice, of which the later counts.
+        case swept([Observation])
+        /// The directory could not be watched or read. Said once a failure; a sweep says that it has passed.
+        case failed(SystemError)
+    }
+
+    private struct Running {
+        let thread: pthread_t
+        let wakeUp: WakeUp
+    }
+
+    private let running: Mutex<Running?>
+
+    /// Starts the thread, which watches the directory, then reports a sweep of it, then what changes.
+    ///
+    /// Call ``stop()`` before letting go, if only to know when `report` has been called for the last time.
+    ///
+    /// - Parameter report: Called on the watcher's thread. It must not block, nor call ``stop()``.
+    /// - Throws: `.openNotify` with `.tooManyOpenFiles` (`fs.inotify.max_user_instances`); `.startThread`.
+    package init(
+        _ directory: MountDirectory, report: @escaping @Sendable (Report) -> Void
+    ) throws(SystemError) {
+        let wakeUp = try WakeUp()
+        let loop = try WatchLoop(directory.path, wakeUp: wakeUp, report: report)
+        // SAFETY: The thread takes over this reference, in `main`, and is the only one to use the loop from here on.
+        let context = unsafe Unmanaged.passRetained(loop).toOpaque()
+        var thread = pthread_t()
+        let status = unsafe pthread_create(&thread, nil, { unsafe DirectoryWatcher.main($0) }, context)
+        guard status == 0 else {
+            unsafe Unmanaged<WatchLoop>.fromOpaque(context).release()
+            throw SystemError(.startThread, errno: Errno(rawValue: status))
+        }
+        running = Mutex(Running(thread: thread, wakeUp: wakeUp))
+    }
+
+    deinit {
+        stop()
+    }
+
+    /// Ends the thread and waits for it, for no longer than a sweep takes; nothing is reported afterwards.
+    package func stop() {
+        running.withLock { running in
+            guard let ending = running else { return }
+            ending.wakeUp.signal()
+            _ = pthread_join(ending.thread, nil)
+            running = nil
+        }
+    }
+
+    /// The thread's first function. The context is the reference that the initializer retained for it.
+    private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        guard let context = unsafe context else { return unsafe context }
+        _ = unsafe clinux_name_thread("netnsd-watch")
+        unsafe Unmanaged<WatchLoop>.fromOpaque(context).takeRetainedValue().run()
+        return nil
+    }
+}
+
+/// Wakes the watcher's thread, for good.
+final class WakeUp: Sendable {
+    private let descriptor: OwnedDescriptor
+
+    init() throws(SystemError) {
+        descriptor = OwnedDescriptor(owning: try call(.openEvent) { clinux_event_open() })
+    }
+
+    var rawValue: CInt { descriptor.rawValue }
+
+    func signal() {
+        // Only a counter near 2^64 could make this fail.
+        _ = clinux_event_signal(descriptor.rawValue)
+    }
+}

@@ -16,6 +16,7 @@ let strictAtTheEdge: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
@@ -61,7 +62,7 @@ let package = Package(
         ),
         .target(
             name: "NamespaceCore",
-            dependencies: ["JSONText", "LinuxKit", logging, system],
+            dependencies: ["JSONText", "LinuxKit", deque, heap, logging, system],
             swiftSettings: strict
         ),
         .target(name: "JSONText", swiftSettings: strict),

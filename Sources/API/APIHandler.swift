@@ -5,9 +5,6 @@ package import NamespaceCore
 
 /// The REST API: finds the route, refuses what headers alone show to be wrong, and words every answer.
 package struct APIHandler: RequestHandler {
-    /// The longest request body, in bytes.
-    package static let bodyLimit = 64 * 1024
-
     private let routes: [Route]
     private let requestIDs = RequestIDs()
     private let logger: Logger
@@ -20,8 +17,14 @@ package struct APIHandler: RequestHandler {
             .version,
             .specification,
             .host(manager, workers: workers),
+            .events(manager.events),
             .namespaces(manager),
+            .batch(manager),
+            .prune(manager),
             .namespace(manager),
+            .renewal(manager),
+            .processes(manager),
+            .processNamespace(manager),
         ]
         self.logger = logger
     }
@@ -33,9 +36,9 @@ package struct APIHandler: RequestHandler {
             switch endpoint {
             case .immediate(let answer):
                 return .respond(finish(try answer(call), of: call.request, requestID))
-            case .awaiting(let answer):
-                try Self.refuseForeignBody(request)
-                return .read(limit: Self.bodyLimit) { body in
+            case .reading(let limit, let types, let answer):
+                try Self.refuseForeignBody(request, types)
+                return .read(limit: limit) { body in
                     do throws(Problem) {
                         return finish(try await answer(call, body), of: call.request, requestID)
                     } catch {
@@ -84,13 +87,14 @@ package struct APIHandler: RequestHandler {
         throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
     }
 
-    private static func refuseForeignBody(_ request: Request) throws(Problem) {
-        guard request.contentLength != 0, request.method == .post || request.method == .put else { return }
+    private static func refuseForeignBody(_ request: Request, _ types: [String]) throws(Problem) {
+        let isExpected = [.post, .put, .patch].contains(request.method)
+        guard request.contentLength != 0, isExpected else { return }
         let type = request.headerFields[.contentType] ?? ""
         let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
-        guard essence == "application/json" else {
+        guard types.contains(essence) else {
             throw Problem(
-                .unsupportedMediaType, "A body must be JSON and say so: Content-Type: application/json (curl --json).")
+                .unsupportedMediaType, "A body must be JSON and say so: Content-Type: \(types[0]) (curl --json).")
         }
     }
 

@@ -8,11 +8,18 @@ struct Fields {
     /// Where the object stands in the body, ready to put a member's name behind; empty for the body itself.
     private let place: String
 
-    /// - Parameter place: Where the object stands in the body, such as `items.3`; nil for the body itself.
-    init(_ value: JSONValue, at place: String? = nil, allowing known: [String]) throws(Problem) {
-        self.place = place.map { "\($0)." } ?? ""
+    /// The members of an object inside another one.
+    ///
+    /// - Parameter place: Where it stands in the outer one, such as `items.3`.
+    init(_ value: JSONValue, at place: String, inside outer: Fields, allowing known: [String]) throws(Problem) {
+        try self.init(value, place: outer.place + place, allowing: known)
+    }
+
+    private init(_ value: JSONValue, place: String, allowing known: [String]) throws(Problem) {
+        self.place = place.isEmpty ? "" : "\(place)."
         guard case .object(let members) = value else {
-            throw Problem(.invalidField, "The value is an object, not \(value.kind).", field: place ?? "(body)")
+            throw Problem(
+                .invalidField, "The value is an object, not \(value.kind).", field: place.isEmpty ? "(body)" : place)
         }
         for key in members.keys.sorted() where !known.contains(key) {
             throw Problem(
@@ -30,7 +37,7 @@ struct Fields {
         } catch {
             throw Problem(.malformedJSON, "The body is not well-formed JSON (RFC 8259): \(error).")
         }
-        try self.init(value, allowing: known)
+        try self.init(value, place: "", allowing: known)
     }
 
     /// The value of a field that may be left out.
@@ -45,6 +52,26 @@ struct Fields {
         }
     }
 
+    /// A whole number that may be left out, but not null.
+    func integer(_ key: String, in range: ClosedRange<Int64>) throws(Problem) -> Int64? {
+        switch members[key] {
+        case nil: return nil
+        case .integer(let number)? where range.contains(number): return number
+        case .integer?, .number?:
+            throw problem(key, "The value is a whole number from \(range.lowerBound) to \(range.upperBound).")
+        case let other?: throw wrongType(key, "a whole number", other)
+        }
+    }
+
+    /// True or false, but not null; false where it is left out.
+    func flag(_ key: String) throws(Problem) -> Bool {
+        switch members[key] {
+        case nil: return false
+        case .bool(let value)?: return value
+        case let other?: throw wrongType(key, "true or false", other)
+        }
+    }
+
     /// The problem of a field whose value is not allowed.
     func problem(_ key: String, _ detail: String) -> Problem {
         Problem(.invalidField, detail, field: place + key)
@@ -54,16 +81,5 @@ struct Fields {
         value == .null
             ? problem(key, "null is no value here; leave the field out instead.")
             : problem(key, "The value is \(expected), not \(value.kind).")
-    }
-}
-
-// MARK: - Fields that bodies share
-
-extension Fields {
-    /// `loopback`; up where it is left out.
-    func loopback() throws(Problem) -> Loopback {
-        guard let text = try string("loopback") else { return .up }
-        guard let loopback = Loopback(rawValue: text) else { throw problem("loopback", "loopback is up or down.") }
-        return loopback
     }
 }

@@ -21,6 +21,12 @@ extension Problem {
             case .directoryUnavailable: .directoryUnavailable
             case .storageFailure: .storageFailure
             case .shuttingDown: .shuttingDown
+            case .preconditionFailed: .preconditionFailed
+            case .noLease: .noLease
+            case .sourceNotFound: .sourceNotFound
+            case .notANetworkNamespace: .notANetworkNamespace
+            case .sourceNotAllowed, .invalidLabels: .invalidField
+            case .processNotFound: .processNotFound
             case .kernelFailure: .kernelFailure
             }
         self.init(code, error.message)
@@ -28,5 +34,25 @@ extension Problem {
         path = error.cause?.path?.string
         errno = error.cause?.errno.rawValue
         processes = error.processes.isEmpty ? nil : error.processes
+        if error.code == .invalidLabels { field = "labels" }
+    }
+
+    /// What kept a namespace from being made, with the field that asked for the impossible.
+    init(_ error: NamespaceError, of creation: Creation) {
+        self.init(error)
+        switch (error.code, creation.kind) {
+        case (.sourceNotFound, .existing(let source)), (.notANetworkNamespace, .existing(let source)),
+            (.sourceNotAllowed, .existing(let source)):
+            field = if case .process = source { "from.pid" } else { "from.path" }
+        default:
+            break
+        }
+    }
+
+    /// What kept an atomic batch from being made.
+    init(_ error: BatchError, of creation: Creation) {
+        self.init(.batchFailed, "An item failed, and everything that was made before it was undone; see cause.")
+        item = error.item
+        cause = [Problem(error.cause, of: creation)]
     }
 }

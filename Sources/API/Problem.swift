@@ -30,6 +30,15 @@ struct Problem: Error {
         case directoryUnavailable = "directory-unavailable"
         case storageFailure = "storage-failure"
         case shuttingDown = "shutting-down"
+        case preconditionFailed = "precondition-failed"
+        case noLease = "no-lease"
+        case sourceNotFound = "source-not-found"
+        case notANetworkNamespace = "not-a-network-namespace"
+        case processNotFound = "process-not-found"
+        case batchFailed = "batch-failed"
+        case idempotencyInProgress = "idempotency-in-progress"
+        case idempotencyKeyReused = "idempotency-key-reused"
+        case revisionGone = "revision-gone"
     }
 
     let code: Code
@@ -40,6 +49,14 @@ struct Problem: Error {
     var path: String?
     var errno: Int32?
     var processes: [Int32]?
+    /// The present revision, where the one asked for is not known any more.
+    var revision: Int64?
+    /// The item of a batch that failed, and why.
+    var item: Int?
+    var cause: [Problem] = []
+
+    /// A batch has the status of what made it fail.
+    var status: HTTPResponse.Status { cause.first?.status ?? code.status }
 
     init(_ code: Code, _ detail: String, field: String? = nil, allow: String? = nil) {
         self.code = code
@@ -54,12 +71,16 @@ extension Problem.Code {
     var status: HTTPResponse.Status {
         switch self {
         case .malformedRequest, .malformedJSON, .invalidParameter, .invalidName: .badRequest
-        case .routeNotFound, .namespaceNotFound: .notFound
+        case .routeNotFound, .namespaceNotFound, .processNotFound: .notFound
         case .methodNotAllowed: .methodNotAllowed
-        case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace: .conflict
+        case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
+            .idempotencyInProgress, .batchFailed:
+            .conflict
+        case .revisionGone: .gone
+        case .preconditionFailed: .preconditionFailed
         case .contentTooLarge: .contentTooLarge
         case .unsupportedMediaType: .unsupportedMediaType
-        case .invalidField: .unprocessableContent
+        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused: .unprocessableContent
         case .kernelFailure: .internalServerError
         case .limitReached, .outOfMemory, .missingCapability, .directoryNotShared, .directoryUnavailable,
             .storageFailure, .shuttingDown:
@@ -79,23 +100,35 @@ extension Problem.Code {
 extension Problem {
     /// The answer to the request `requestID`.
     func response(requestID: String) -> Response {
-        var response = Response.json(status: code.status, type: "application/problem+json") { writer in
-            writer.member("type", "urn:netnsd:problem:\(code.rawValue)")
-            writer.member("title", code.title)
-            writer.member("status", code.status.code)
-            writer.member("detail", detail)
-            writer.member("instance", requestID)
-            if let field { writer.member("field", field) }
-            if let operation { writer.member("operation", operation) }
-            if let path { writer.member("path", path) }
-            if let errno { writer.member("errno", errno) }
-            if let processes {
-                writer.key("pids")
-                writer.array(of: processes) { $0.value($1) }
-            }
+        var response = Response.json(status: status, type: "application/problem+json") { writer in
+            writer.members(of: self, requestID: requestID)
         }
         if let allow { response.headerFields[.allow] = allow }
-        if code.status == .serviceUnavailable { response.headerFields[.retryAfter] = "1" }
+        if status == .serviceUnavailable || code == .idempotencyInProgress {
+            response.headerFields[.retryAfter] = "1"
+        }
         return response
+    }
+}
+
+extension JSONWriter {
+    /// A problem's members; `instance` only for the problem of a whole request.
+    mutating func members(of problem: Problem, requestID: String? = nil) {
+        member("type", "urn:netnsd:problem:\(problem.code.rawValue)")
+        member("title", problem.code.title)
+        member("status", problem.status.code)
+        member("detail", problem.detail)
+        if let requestID { member("instance", requestID) }
+        if let field = problem.field { member("field", field) }
+        if let operation = problem.operation { member("operation", operation) }
+        if let path = problem.path { member("path", path) }
+        if let errno = problem.errno { member("errno", errno) }
+        if let processes = problem.processes {
+            key("pids")
+            array(of: processes) { $0.value($1) }
+        }
+        if let revision = problem.revision { member("revision", revision) }
+        if let item = problem.item { member("item", item) }
+        if let cause = problem.cause.first { member("cause") { $0.members(of: cause) } }
     }
 }

@@ -14,13 +14,15 @@ extension Response {
     }
 
     /// 200 with a namespace.
-    static func namespace(_ namespace: Namespace) -> Response {
-        .json { $0.members(of: namespace) }
+    static func namespace(_ namespace: Namespace, status: HTTPResponse.Status = .ok) -> Response {
+        var response = Response.json(status: status) { $0.members(of: namespace) }
+        response.headerFields[.eTag] = "\"\(namespace.tag)\""
+        return response
     }
 
     /// 201 with a namespace and where it is.
     static func created(_ namespace: Namespace) -> Response {
-        var response = Response.json(status: .created) { $0.members(of: namespace) }
+        var response = Response.namespace(namespace, status: .created)
         response.headerFields[.location] = "/v1/namespaces/\(namespace.name.pathSegment)"
         return response
     }
@@ -37,7 +39,26 @@ extension JSONWriter {
         member("inode", status?.identity.inode)
         member("device", status?.identity.device)
         member("cookie", status?.identity.cookie)
-        member("createdAt", namespace.createdAt?.description)
+        member("createdAt", namespace.record?.createdAt.description)
         member("loopback", status.map { $0.isLoopbackUp ? "up" : "down" })
+        member("labels", namespace.record?.labels.values ?? [:])
+        key("createdBy")
+        if let owner = namespace.record?.createdBy {
+            object { writer in
+                writer.member("uid", owner.user)
+                writer.member("pid", owner.process)
+            }
+        } else {
+            null()
+        }
+        key("lease")
+        if let lease = namespace.record?.lease {
+            object { writer in
+                writer.member("seconds", lease.seconds)
+                writer.member("expiresAt", namespace.expiresAt?.description)
+            }
+        } else {
+            null()
+        }
     }
 }

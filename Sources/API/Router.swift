@@ -1,28 +1,43 @@
 import HTTPTypes
 import MicroHTTP
+import NamespaceCore
 
 /// A request that has found its route.
 struct Call: Sendable {
     let request: Request
     let target: RequestTarget
     let requestID: String
-    /// What stands in the path where the route has `{name}`, decoded.
+    /// What stands in the path where the route has `{name}` or the like, decoded.
     let name: [UInt8]
+
+    /// Who asks, where the kernel tells.
+    var owner: Owner? { request.peer.map { Owner(user: $0.user, process: $0.process) } }
 }
 
 /// How a route answers.
 enum Endpoint: Sendable {
+    typealias Answer = @Sendable (Call, [UInt8]) async throws(Problem) -> Response
+
     /// At once, on the connection's thread; for what is in memory.
     case immediate(@Sendable (Call) throws(Problem) -> Response)
-    /// With the help of the core. A body is refused unless it is JSON; it is empty where the client sent none.
-    case awaiting(@Sendable (Call, [UInt8]) async throws(Problem) -> Response)
+    /// With the help of the core. A body is refused unless it is of one of the types and no longer than `limit` bytes; it
+    /// is empty where the client sent none.
+    case reading(limit: Int, types: [String], Answer)
+
+    /// With the help of the core, and a body of JSON or none.
+    static func awaiting(limit: Int = standardLimit, _ answer: @escaping Answer) -> Endpoint {
+        .reading(limit: limit, types: ["application/json"], answer)
+    }
+
+    /// The longest request body but for that of a batch, in bytes.
+    static let standardLimit = 64 * 1024
 }
 
 /// One path of the API and what each method does there.
 struct Route: Sendable {
     private enum Segment {
         case literal([UInt8])
-        case name
+        case parameter
     }
 
     private let segments: [Segment]
@@ -30,10 +45,10 @@ struct Route: Sendable {
     /// The value of `Allow`.
     let allow: String
 
-    /// - Parameter pattern: Such as `/v1/namespaces/{name}`.
+    /// - Parameter pattern: Such as `/v1/namespaces/{name}`, with at most one parameter.
     init(_ pattern: String, _ endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]) {
         segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/")).map { segment in
-            segment.elementsEqual("{name}".utf8) ? .name : .literal(Array(segment))
+            segment.first == UInt8(ascii: "{") ? .parameter : .literal(Array(segment))
         }
         self.endpoints = endpoints
         let methods = endpoints.map(\.method)
@@ -41,19 +56,19 @@ struct Route: Sendable {
         allow = (methods + implied).map(\.rawValue).joined(separator: ", ")
     }
 
-    /// The bytes that `{name}` stands for, empty without one; nil when the path is another route's.
+    /// The bytes that the parameter stands for, empty without one; nil when the path is another route's.
     func match(_ path: [[UInt8]]) -> [UInt8]? {
         guard path.count == segments.count else { return nil }
-        var name: [UInt8] = []
+        var parameter: [UInt8] = []
         for (segment, bytes) in zip(segments, path) {
             switch segment {
             case .literal(let literal):
                 guard literal == bytes else { return nil }
-            case .name:
-                name = bytes
+            case .parameter:
+                parameter = bytes
             }
         }
-        return name
+        return parameter
     }
 
     /// HEAD is answered as GET; libmicrohttpd leaves the body out.

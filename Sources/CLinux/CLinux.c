@@ -39,6 +39,7 @@
 #endif
 
 const int64_t clinux_nsfs_magic = NSFS_MAGIC;
+const int clinux_o_path = O_PATH;
 const int clinux_capability_sys_admin = CAP_SYS_ADMIN;
 const int clinux_capability_net_admin = CAP_NET_ADMIN;
 const int clinux_capability_sys_ptrace = CAP_SYS_PTRACE;

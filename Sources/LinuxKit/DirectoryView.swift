@@ -65,7 +65,7 @@ import SystemPackage
         var node = clinux_node()
         if unsafe clinux_node_in(descriptor, name, true, &node) == 0 {
             return node.device == namespaceDevice
-                ? .namespaceFile(device: node.device, inode: node.inode) : .plain
+                ? .namespaceFile(device: node.device, inode: node.inode, mountID: node.mount_id) : .plain
         }
         // A symbolic link to nowhere is there, and can be deleted.
         return unsafe clinux_node_in(descriptor, name, false, &node) == -ENOENT ? .absent : .plain

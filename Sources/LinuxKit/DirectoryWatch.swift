@@ -27,11 +27,12 @@ struct DirectoryWatch: ~Copyable {
 
     var rawValue: CInt { descriptor.rawValue }
 
-    /// Watches the directory that is at `path` now, and no other. A watch is of an inode, which a mount over it, a
+    /// Watches the directory that is at `path` now, and no other; answers whether it did so before. A watch is of an inode, which a mount over it, a
     /// rename or a new directory of the same name replaces.
     ///
     /// - Throws: `.watch` with `.noSuchFileOrDirectory`, `.notDirectory`, or `.noSpace` (`fs.inotify.max_user_watches`).
-    mutating func follow(_ path: FilePath) throws(SystemError) {
+    @discardableResult
+    mutating func follow(_ path: FilePath) throws(SystemError) -> Bool {
         let rawValue = descriptor.rawValue
         let found: CInt
         do throws(SystemError) {
@@ -43,8 +44,10 @@ struct DirectoryWatch: ~Copyable {
             throw error
         }
         // The same directory answers the same watch.
-        if found != watch { forget() }
+        let isSame = found == watch
+        if !isSame { forget() }
         watch = found
+        return isSame
     }
 
     private mutating func forget() {

@@ -14,6 +14,11 @@ package final class DirectoryWatcher: Sendable {
     package struct Observation: Sendable, Equatable {
         package let name: [UInt8]
         package let seen: Seen
+
+        package init(name: [UInt8], seen: Seen) {
+            self.name = name
+            self.seen = seen
+        }
     }
 
     /// What a name can be.
@@ -22,8 +27,8 @@ package final class DirectoryWatcher: Sendable {
         /// A file, a directory, a link to nowhere: anything that is no namespace. It has been so for
         /// ``WatchLoop/settlingTime``, so a name between its file's creation and the mount is not reported as this.
         case plain
-        /// A namespace of any kind, mounted on the name or linked to by it.
-        case namespaceFile(device: UInt64, inode: UInt64)
+        /// A namespace of any kind, mounted on the name or linked to by it; the mount's id as in ``Node/mountID``.
+        case namespaceFile(device: UInt64, inode: UInt64, mountID: UInt64)
     }
 
     /// What the watcher tells.

@@ -36,25 +36,61 @@ package struct NamespaceDirectory: Sendable {
         try refuseTaken(path)
         return try thread.inNewNetworkNamespace { () throws(SystemError) in
             let status = try CurrentNamespace.status(raisingLoopback: raisingLoopback)
-            do throws(SystemError) {
-                try announce(status.identity)
-                try publish(status.identity, as: path)
-            } catch {
-                withdraw()
-                throw error
-            }
-            return status
+            return try publish(CurrentNamespace.path, status, as: path, announce: announce, withdraw: withdraw)
         }
     }
 
-    /// Mounts the current namespace on a file made for it.
-    private func publish(_ identity: NamespaceIdentity, as path: FilePath) throws(SystemError) {
-        // O_EXCL: the seed truncates and mounts over a file that is there; whose it is we cannot know.
-        _ = try OwnedDescriptor.open(path, O_RDONLY | O_CREAT | O_EXCL, mode: 0o444, as: .createFile)
+    /// Gives an existing network namespace a name, or leaves nothing behind; parameters and errors as for
+    /// ``create(_:raisingLoopback:mountID:on:announce:withdraw:)``.
+    ///
+    /// The namespace is opened first and bound through the descriptor, so that what was looked at is what gets the name.
+    ///
+    /// - Throws: besides, `.openSource` and `.verifySource` as ``NamespaceSource`` does.
+    package func adopt(
+        _ source: NamespaceSource, as name: [UInt8], mountID: UInt64, on thread: inout KernelThread,
+        announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
+    ) throws(SystemError) -> NamespaceStatus {
+        let path = path(of: name)
+        try directory.verify(mountID: mountID)
+        try refuseTaken(path)
+        if case .path(let source) = source { try refuseForeign(source) }
+        let namespace = try source.open()
+        let status = try look(into: namespace, path: source.path, on: &thread)
+        let handle = FilePath("/proc/thread-self/fd/\(namespace.rawValue)")
+        return try publish(handle, status, as: path, announce: announce, withdraw: withdraw)
+    }
+
+    /// Throws `.verifySource` for a path that is neither one of procfs nor a name in this directory.
+    private func refuseForeign(_ path: FilePath) throws(SystemError) {
+        guard !NamespaceSource.isProcessPath(path.string) else { return }
+        // The directory may be spelt another way, such as /var/run/netns.
+        guard path.lastComponent?.kind == .regular, let parent = try? FileSystem.resolve(path.removingLastComponent()),
+            parent == directory.path
+        else { throw SystemError(.verifySource, path, errno: .notPermitted) }
+    }
+
+    /// Mounts a namespace on a file made for it, all of it announced before; answers its status with the new mount's id.
+    private func publish(
+        _ source: FilePath, _ status: NamespaceStatus, as path: FilePath,
+        announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
+    ) throws(SystemError) -> NamespaceStatus {
         do throws(SystemError) {
-            try mountCurrentNamespace(on: path, expecting: identity)
+            try announce(status.identity)
+            CrashPoint.recordWritten.pass()
+            // O_EXCL: the seed truncates and mounts over a file that is there; whose it is we cannot know.
+            _ = try OwnedDescriptor.open(path, O_RDONLY | O_CREAT | O_EXCL, mode: 0o444, as: .createFile)
+            CrashPoint.fileCreated.pass()
+            do throws(SystemError) {
+                var status = status
+                status.mountID = try mount(source, on: path, expecting: status.identity)
+                CrashPoint.namespaceMounted.pass()
+                return status
+            } catch {
+                _ = unsafe path.withPlatformString { unsafe clinux_unlink($0) }
+                throw error
+            }
         } catch {
-            _ = unsafe path.withPlatformString { unsafe clinux_unlink($0) }
+            withdraw()
             throw error
         }
     }
@@ -69,11 +105,12 @@ package struct NamespaceDirectory: Sendable {
         throw SystemError(.createFile, path, errno: .fileExists)
     }
 
-    private func mountCurrentNamespace(
-        on path: FilePath, expecting identity: NamespaceIdentity
-    ) throws(SystemError) {
+    /// Answers the mount's id.
+    private func mount(
+        _ source: FilePath, on path: FilePath, expecting identity: NamespaceIdentity
+    ) throws(SystemError) -> UInt64 {
         try call(.bindMount, path) {
-            unsafe CurrentNamespace.path.withPlatformString { source in
+            unsafe source.withPlatformString { source in
                 unsafe path.withPlatformString { target in unsafe clinux_bind_mount(source, target, false) }
             }
         }
@@ -82,6 +119,7 @@ package struct NamespaceDirectory: Sendable {
             guard try Node.isNamespace(path), node.inode == identity.inode, node.device == identity.device else {
                 throw SystemError(.verifyMount, path, errno: .staleNFSFileHandle)
             }
+            return node.mountID
         } catch {
             _ = unsafe path.withPlatformString { unsafe clinux_detach($0) }
             throw error
@@ -107,7 +145,10 @@ package struct NamespaceDirectory: Sendable {
             throw SystemError(.unlink, path, errno: .isDirectory)
         }
         while try detach(path) {}
-        return try FileSystem.unlink(path)
+        CrashPoint.namespaceDetached.pass()
+        let existed = try FileSystem.unlink(path)
+        CrashPoint.fileUnlinked.pass()
+        return existed
     }
 
     /// Detaches the top mount of `path`; false says that there was none.
@@ -137,13 +178,19 @@ package struct NamespaceDirectory: Sendable {
             let namespace = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
             let rawValue = namespace.rawValue
             guard clinux_is_network_namespace(rawValue) == 1 else { return .stale }
-            return .namespace(
-                try thread.inNetworkNamespace(namespace, path: path) { () throws(SystemError) in
-                    try CurrentNamespace.status()
-                })
+            return .namespace(try look(into: namespace, path: path, on: &thread))
         } catch  where [.noSuchFileOrDirectory, .tooManySymbolicLinkLevels, .notDirectory].contains(error.errno) {
             // A symbolic link to nowhere is there, and can be deleted.
             return (try? Node.at(path, following: false)) == nil ? .absent : .stale
+        }
+    }
+
+    private func look(
+        into namespace: borrowing OwnedDescriptor, path: FilePath, on thread: inout KernelThread
+    ) throws(SystemError) -> NamespaceStatus {
+        let node = try Node.of(namespace, path: path)
+        return try thread.inNetworkNamespace(namespace, path: path) { () throws(SystemError) in
+            try CurrentNamespace.status(of: node)
         }
     }
 

@@ -24,14 +24,18 @@ package struct NamespaceIdentity: Sendable, Hashable {
     }
 }
 
-/// A namespace as seen from inside: what it is, and whether its loopback interface is up.
+/// A namespace as seen from inside, what it is and whether its loopback interface is up, and the mount that names it.
 package struct NamespaceStatus: Sendable, Equatable {
     package let identity: NamespaceIdentity
     package let isLoopbackUp: Bool
+    /// The id of the mount it was seen through; see ``Node/mountID``. Tells a name that was deleted and made again from
+    /// one that was left alone, even where the inode number is the same.
+    package var mountID: UInt64
 
-    package init(identity: NamespaceIdentity, isLoopbackUp: Bool) {
+    package init(identity: NamespaceIdentity, isLoopbackUp: Bool, mountID: UInt64) {
         self.identity = identity
         self.isLoopbackUp = isLoopbackUp
+        self.mountID = mountID
     }
 }
 
@@ -42,12 +46,16 @@ enum CurrentNamespace {
 
     /// Raises the loopback interface if asked to, and answers what the namespace is then.
     static func status(raisingLoopback: Bool = false) throws(SystemError) -> NamespaceStatus {
-        let node = try Node.at(path)
+        try status(of: try Node.at(path), raisingLoopback: raisingLoopback)
+    }
+
+    /// The same, of a namespace whose file is known already: looking it up in procfs is the dearest part.
+    static func status(of node: Node, raisingLoopback: Bool = false) throws(SystemError) -> NamespaceStatus {
         let socket = OwnedDescriptor(owning: try call(.socket) { clinux_control_socket() })
         if raisingLoopback { try call(.raiseLoopback) { clinux_loopback_raise(socket.rawValue) } }
         return NamespaceStatus(
             identity: NamespaceIdentity(device: node.device, inode: node.inode, cookie: try cookie(socket)),
-            isLoopbackUp: try call(.readLoopback) { clinux_loopback_is_up(socket.rawValue) } != 0)
+            isLoopbackUp: try call(.readLoopback) { clinux_loopback_is_up(socket.rawValue) } != 0, mountID: node.mountID)
     }
 
     private static func cookie(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> UInt64? {

@@ -23,6 +23,10 @@ package struct SystemError: Error, Equatable {
         case makePrivate = "mount(MS_PRIVATE)"
         case makeShared = "mount(MS_SHARED)"
         case detach = "umount2(MNT_DETACH)"
+        /// Opening the namespace that is to be given a name.
+        case openSource = "open source"
+        /// What was to be given a name is no network namespace.
+        case verifySource = "ioctl(NS_GET_NSTYPE)"
         case unshare = "unshare(CLONE_NEWNET)"
         case setns = "setns(CLONE_NEWNET)"
         case socket

@@ -13,6 +13,9 @@ struct NameQueue {
         return true
     }
 
+    /// Whether somebody works on the name.
+    func isTaken(_ name: NamespaceName) -> Bool { waiting[name] != nil }
+
     /// Queues for a name that is taken; resumed holding it.
     mutating func wait(for name: NamespaceName, _ continuation: CheckedContinuation<Void, Never>) {
         waiting[name, default: []].append(continuation)

@@ -26,6 +26,18 @@ package struct NamespaceError: Error, Sendable {
         case directoryUnavailable
         /// The record could not be written.
         case storageFailure
+        /// The namespace is in another state than the client made a condition.
+        case preconditionFailed
+        case noLease
+        /// A patch would give it labels that are not allowed.
+        case invalidLabels
+        /// What was to be adopted does not exist.
+        case sourceNotFound
+        /// What was to be adopted is no network namespace.
+        case notANetworkNamespace
+        /// A path that could be anything was to be adopted.
+        case sourceNotAllowed
+        case processNotFound
         case shuttingDown
         /// The kernel answered something we have no better word for.
         case kernelFailure
@@ -54,6 +66,16 @@ extension NamespaceError {
         switch (cause.operation, cause.errno) {
         case (.createFile, .fileExists):
             (code, message) = (.nameTaken, "There is an entry of this name already; choose another name or delete it.")
+        case (.openSource, .noSuchFileOrDirectory), (.openSource, .noSuchProcess):
+            (code, message) = (.sourceNotFound, "There is no such process or path to take a namespace from.")
+        case (.openSource, .permissionDenied), (.statx, .permissionDenied):
+            (code, message) = (
+                .missingCapability, "The daemon may not look at this process; it needs CAP_SYS_PTRACE to."
+            )
+        case (.verifySource, .notPermitted):
+            (code, message) = (.sourceNotAllowed, "A namespace is taken from \(NamespaceSource.pathRule).")
+        case (.verifySource, _):
+            (code, message) = (.notANetworkNamespace, "What is to get a name is no network namespace.")
         case (.submitJob, _):
             (code, message) = (.shuttingDown, "The daemon is shutting down; ask again when it is back.")
         case (.verifyDirectory, _), (.mkdir, _), (.realpath, _), (.flock, _), (.makeShared, _), (.makePrivate, _):

@@ -1,4 +1,5 @@
 package import LinuxKit
+import Synchronization
 import SystemPackage
 
 /// The kernel as ``NamespaceManager`` sees it: one method a job. ``LinuxKernel`` is the real one; tests have another that
@@ -10,10 +11,10 @@ package protocol NamespaceKernel: Sendable {
     /// Makes the directory a shared mount, or finds it so; answers the mount's id.
     func prepareDirectory() async throws(SystemError) -> UInt64
 
-    /// Makes a namespace, or leaves nothing behind: `announce` learns its identity before its name appears, `withdraw`
+    /// Makes a namespace, or gives an existing one a name, or leaves nothing behind: `announce` learns its identity before its name appears, `withdraw`
     /// undoes that when it will not. Both are called on the job's thread.
     func create(
-        _ name: NamespaceName, loopback: Loopback, mountID: UInt64,
+        _ name: NamespaceName, _ kind: Creation.Kind, mountID: UInt64,
         announce: @escaping @Sendable (NamespaceIdentity) throws(SystemError) -> Void,
         withdraw: @escaping @Sendable () -> Void
     ) async throws(SystemError) -> NamespaceStatus
@@ -26,11 +27,22 @@ package protocol NamespaceKernel: Sendable {
     /// Looks at names, in their order.
     func inspect(_ names: [NamespaceName]) async throws(SystemError) -> [NamespaceDirectory.Entry]
 
-    /// The names in the directory, in byte order.
-    func names() async throws(SystemError) -> [NamespaceName]
+    /// What has happened in the directory since this was last asked; at first, all that is there.
+    func changes() async throws(SystemError) -> DirectoryWatcher.Report
+
+    /// What happens in the directory, a moment later, until ``stopWatching()``.
+    func watch() throws(SystemError) -> AsyncStream<DirectoryWatcher.Report>
+
+    func stopWatching() async
 
     /// The processes inside a namespace.
     func processes(in identity: NamespaceIdentity) async throws(SystemError) -> [Int32]
+
+    /// The same, with what each of them is.
+    func processDetails(in identity: NamespaceIdentity) async throws(SystemError) -> [ProcessDetail]
+
+    /// The namespace a process is in.
+    func networkNamespace(of process: Int32) async throws(SystemError) -> (device: UInt64, inode: UInt64)
 
     /// Throws what would keep a namespace from being created now.
     func probe(mountID: UInt64) async throws(SystemError)
@@ -48,37 +60,46 @@ package protocol NamespaceKernel: Sendable {
 }
 
 /// The real kernel: each method is one job on a worker.
-package struct LinuxKernel: NamespaceKernel {
+package final class LinuxKernel: NamespaceKernel {
     private let namespaces: NamespaceDirectory
+    private let recentChanges: DirectoryChanges
     private let workers: KernelWorkers
+    private let watcher = Mutex<DirectoryWatcher?>(nil)
 
-    package init(directory: MountDirectory, workers: KernelWorkers) {
+    package init(directory: MountDirectory, workers: KernelWorkers) throws(SystemError) {
         namespaces = NamespaceDirectory(directory)
+        recentChanges = try DirectoryChanges(directory)
         self.workers = workers
     }
 
     package var directory: String { namespaces.directory.path.string }
 
     package func prepareDirectory() async throws(SystemError) -> UInt64 {
-        try await blocking { () throws(SystemError) in try namespaces.directory.prepare() }
+        try await blocking { [namespaces] () throws(SystemError) in try namespaces.directory.prepare() }
     }
 
     package func create(
-        _ name: NamespaceName, loopback: Loopback, mountID: UInt64,
+        _ name: NamespaceName, _ kind: Creation.Kind, mountID: UInt64,
         announce: @escaping @Sendable (NamespaceIdentity) throws(SystemError) -> Void,
         withdraw: @escaping @Sendable () -> Void
     ) async throws(SystemError) -> NamespaceStatus {
-        try await workers.run { (thread) throws(SystemError) in
-            try namespaces.create(
-                name.bytes, raisingLoopback: loopback == .up, mountID: mountID, on: &thread, announce: announce,
-                withdraw: withdraw)
+        try await workers.run { [namespaces] (thread) throws(SystemError) in
+            switch kind {
+            case .new(let loopback):
+                try namespaces.create(
+                    name.bytes, raisingLoopback: loopback == .up, mountID: mountID, on: &thread, announce: announce,
+                    withdraw: withdraw)
+            case .existing(let source):
+                try namespaces.adopt(
+                    source, as: name.bytes, mountID: mountID, on: &thread, announce: announce, withdraw: withdraw)
+            }
         }
     }
 
     package func remove(
         _ name: NamespaceName, didRemove: @escaping @Sendable () throws(SystemError) -> Void
     ) async throws(SystemError) -> Bool {
-        try await blocking { () throws(SystemError) in
+        try await blocking { [namespaces] () throws(SystemError) in
             let existed = try namespaces.remove(name.bytes)
             try didRemove()
             return existed
@@ -86,7 +107,7 @@ package struct LinuxKernel: NamespaceKernel {
     }
 
     package func inspect(_ names: [NamespaceName]) async throws(SystemError) -> [NamespaceDirectory.Entry] {
-        try await workers.run { (thread) throws(SystemError) in
+        try await workers.run { [namespaces] (thread) throws(SystemError) in
             var entries: [NamespaceDirectory.Entry] = []
             entries.reserveCapacity(names.count)
             for name in names { entries.append(try namespaces.inspect(name.bytes, on: &thread)) }
@@ -94,14 +115,21 @@ package struct LinuxKernel: NamespaceKernel {
         }
     }
 
-    package func names() async throws(SystemError) -> [NamespaceName] {
-        try await blocking { () throws(SystemError) in
-            do throws(SystemError) {
-                return try namespaces.names().compactMap(NamespaceName.init(bytes:))
-            } catch  where error.errno == .noSuchFileOrDirectory {
-                return []  // Removed under us; the next create sets it up again.
-            }
-        }
+    package func changes() async throws(SystemError) -> DirectoryWatcher.Report {
+        try await blocking { [recentChanges] () throws(SystemError) in try recentChanges.take() }
+    }
+
+    package func watch() throws(SystemError) -> AsyncStream<DirectoryWatcher.Report> {
+        let (reports, continuation) = AsyncStream<DirectoryWatcher.Report>.makeStream()
+        let started = try DirectoryWatcher(namespaces.directory) { continuation.yield($0) }
+        watcher.withLock { $0 = started }
+        return reports
+    }
+
+    package func stopWatching() async {
+        guard let watcher = watcher.withLock({ $0.take() }) else { return }
+        // A stopped pool has no jobs left for the watcher's reports to matter to.
+        try? await blocking { () throws(SystemError) in watcher.stop() }
     }
 
     package func processes(in identity: NamespaceIdentity) async throws(SystemError) -> [Int32] {
@@ -110,18 +138,28 @@ package struct LinuxKernel: NamespaceKernel {
         }
     }
 
+    package func processDetails(in identity: NamespaceIdentity) async throws(SystemError) -> [ProcessDetail] {
+        try await blocking { () throws(SystemError) in
+            try ProcessTable.details(inNetworkNamespace: identity.inode)
+        }
+    }
+
+    package func networkNamespace(of process: Int32) async throws(SystemError) -> (device: UInt64, inode: UInt64) {
+        try await blocking { () throws(SystemError) in try ProcessTable.networkNamespace(ofProcess: process) }
+    }
+
     package func probe(mountID: UInt64) async throws(SystemError) {
-        try await workers.run { (thread) throws(SystemError) in
+        try await workers.run { [namespaces] (thread) throws(SystemError) in
             try namespaces.probe(mountID: mountID, on: &thread)
         }
     }
 
     package func propagation() async throws(SystemError) -> Propagation {
-        try await blocking { () throws(SystemError) in try Propagation.of(namespaces.directory.path) }
+        try await blocking { [namespaces] () throws(SystemError) in try Propagation.of(namespaces.directory.path) }
     }
 
     package func hostFacts() async throws(SystemError) -> HostFacts {
-        try await blocking { () throws(SystemError) in try HostFacts.read(directory: namespaces.directory) }
+        try await blocking { [namespaces] () throws(SystemError) in try HostFacts.read(directory: namespaces.directory) }
     }
 
     package func blocking<Value: Sendable>(

@@ -1,28 +1,62 @@
 package import LinuxKit
 
 extension NamespaceManager {
-    /// A page of everything in the directory, ours or not, in byte order of the names: at most `limit` names after
-    /// `after`.
-    package func list(limit: Int, after: NamespaceName? = nil) async throws(NamespaceError) -> NamespacePage {
-        let names: [NamespaceName]
-        let page: ArraySlice<NamespaceName>
-        let entries: [NamespaceDirectory.Entry]
-        do throws(SystemError) {
-            names = try await kernel.names()
-            let start = after.map { after in names.firstIndex(whereFrom: { $0 > after }) } ?? 0
-            page = names[start...].prefix(limit)
-            entries = try await kernel.inspect(Array(page))
-        } catch {
-            throw NamespaceError(error)
+    /// A page of what is meant of the directory, ours or not, in byte order of the names: at most `limit` names after
+    /// `after`. Without a filter by more than the name, what it costs depends on the page alone.
+    package func list(
+        _ selector: Selector = Selector(), limit: Int, after: NamespaceName? = nil
+    ) async throws(NamespaceError) -> NamespacePage {
+        try await takeInChanges()
+        let revision = events.newest
+        let total: Int
+        let rest: ArraySlice<NamespaceName>
+        if selector.isByName {
+            total = index.range(after: nil, prefix: selector.prefix).count
+            rest = index.names[index.range(after: after, prefix: selector.prefix)]
+        } else {
+            let names = matches(selector)
+            total = names.count
+            rest = after.map { after in names.drop { $0 <= after } } ?? names[...]
         }
+        let page = Array(rest.prefix(limit))
         var namespaces: [Namespace] = []
-        for (name, entry) in zip(page, entries) {
-            // A file that looks stale may be half-way through a create or delete: look again when nobody works on it.
-            let namespace = entry == .stale ? try? await self.namespace(name) : describe(name, entry)
-            if let namespace { namespaces.append(namespace) }
+        namespaces.reserveCapacity(page.count)
+        for (name, entry) in zip(page, try await inspect(page)) {
+            // A file that looks stale may be half-way through a delete: look again when nobody works on it.
+            let namespace =
+                entry == .stale && isHeld(name)
+                ? try? await holding(name, { () async throws(NamespaceError) in try await self.look(at: name) })
+                : describe(name, entry)
+            if let namespace, selector.matches(state: namespace.state, record: namespace.record) {
+                namespaces.append(namespace)
+            }
         }
         return NamespacePage(
-            namespaces: namespaces, total: names.count, next: page.endIndex < names.endIndex ? page.last : nil)
+            namespaces: namespaces, total: total, next: rest.count > page.count ? page.last : nil, revision: revision)
+    }
+
+    /// Looks at many names, with all workers.
+    func inspect(_ names: [NamespaceName]) async throws(NamespaceError) -> [NamespaceDirectory.Entry] {
+        let width = 50
+        let kernel = kernel
+        let chunks = stride(from: 0, to: names.count, by: width).map { Array(names[$0...].prefix(width)) }
+        let results = await concurrently(chunks) { chunk in
+            do throws(SystemError) {
+                return Result<[NamespaceDirectory.Entry], SystemError>.success(try await kernel.inspect(chunk))
+            } catch {
+                return .failure(error)
+            }
+        }
+        var entries: [NamespaceDirectory.Entry] = []
+        entries.reserveCapacity(names.count)
+        for result in results {
+            do throws(SystemError) {
+                entries += try result.get()
+            } catch {
+                throw NamespaceError(error)
+            }
+        }
+        return entries
     }
 
     /// What an operator needs to know of the host.
@@ -32,17 +66,5 @@ extension NamespaceManager {
         } catch {
             throw NamespaceError(error)
         }
-    }
-}
-
-extension [NamespaceName] {
-    /// The first index whose element satisfies a condition that, along the sorted array, turns from false to true once.
-    fileprivate func firstIndex(whereFrom condition: (NamespaceName) -> Bool) -> Int {
-        var (low, high) = (startIndex, endIndex)
-        while low < high {
-            let middle = low + (high - low) / 2
-            if condition(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }

@@ -4,16 +4,24 @@ import Logging
 /// What a start found.
 package struct Reconciliation: Sendable {
     /// The entries of the directory, ours or not.
-    package let entries: Int
-    /// Those of them that we created.
-    package let created: Int
+    package var entries = 0
+    package var created = 0
+    package var adopted = 0
+    package var external = 0
+    package var stale = 0
+    /// How many of ours have a lease.
+    package var leases = 0
     /// Records of ours without their namespace, and what a crash left of it, now removed.
-    package let undone: Int
+    package var undone = 0
+    /// Records that could not be read.
+    package var setAside = 0
 }
 
 extension NamespaceManager {
     /// Sets up the directory and brings the records of this boot and the directory together: finishes or undoes what a
-    /// crash interrupted, and touches nothing that has no record.
+    /// crash interrupted, resumes the leases, and touches nothing that has no record.
+    ///
+    /// Call ``stop()`` before letting go.
     ///
     /// - Returns: What was found and done.
     /// - Throws: `.directoryUnavailable` when the directory cannot be set up, `.storageFailure` and the like when the
@@ -28,56 +36,109 @@ extension NamespaceManager {
             logger.error("not ready", metadata: ["reason": "\(error.message)"])
             isShared = false
         }
-        let contents: RecordStore.Contents
-        let entries: [NamespaceDirectory.Entry]
-        let recorded: [NamespaceName]
-        do throws(SystemError) {
-            let (store, bootID) = (store, bootID)
-            contents = try await kernel.blocking { () throws(SystemError) in try store.load(bootID: bootID) }
-            recorded = contents.records.keys.sorted()
-            entries = try await kernel.inspect(recorded)
-        } catch {
-            throw NamespaceError(error)
-        }
+        let (contents, unfinished) = try await load()
         for path in contents.setAside {
             logger.warning("an unreadable record was set aside", metadata: ["path": "\(path)"])
         }
         records = contents.records
-        var undone = 0
+        try startWatching()
+        try await survey()
+        var result = Reconciliation(setAside: contents.setAside.count)
         // A directory that is not shared may hide mounts that the host has: what looks half-made here need not be.
-        for (name, entry) in zip(recorded, entries) where isShared && !isWhole(name, entry) {
-            try await holding(name) { () async throws(NamespaceError) in try await self.undo(name, entry) }
-            undone += 1
+        if isShared {
+            result.undone = try await undoInterrupted(unfinished)
         }
-        let entryCount: Int
         do throws(SystemError) {
-            entryCount = try await kernel.names().count
+            try await answers.load(records)
         } catch {
             throw NamespaceError(error)
         }
-        return Reconciliation(entries: entryCount, created: records.count, undone: undone)
+        for (name, record) in records { schedule(name, record.lease) }
+        count(&result)
+        return result
     }
 
-    private func isWhole(_ name: NamespaceName, _ entry: NamespaceDirectory.Entry) -> Bool {
-        guard case .namespace(let status) = entry else { return false }
-        return records[name]?.describes(status.identity) ?? false
+    /// Stops following the directory, and ends no lease any more.
+    package func stop() async {
+        events.close()
+        leaseTimer?.cancel()
+        watching?.cancel()
+        await kernel.stopWatching()
     }
 
-    private func undo(_ name: NamespaceName, _ entry: NamespaceDirectory.Entry) async throws(NamespaceError) {
-        switch entry {
-        case .stale:
-            // We announced it, and it is not mounted: a create that did not get to its mount, or a delete that did not
-            // get past its unmount.
-            _ = try await unmake(name)
-        case .absent, .namespace:
-            // Gone, or another tool's by now; only the record is ours.
-            let store = store
-            records[name] = nil
-            do throws(SystemError) {
-                try await kernel.blocking { () throws(SystemError) in try store.remove(name) }
-            } catch {
-                throw NamespaceError(error)
+    private func load() async throws(NamespaceError) -> (RecordStore.Contents, Set<String>) {
+        let (store, journal, bootID) = (store, journal, bootID)
+        do throws(SystemError) {
+            return try await kernel.blocking { () throws(SystemError) in
+                (try store.load(bootID: bootID), try journal.unfinished())
+            }
+        } catch {
+            throw NamespaceError(error)
+        }
+    }
+
+    /// Fills the index, without telling anyone of what was there before us.
+    private func survey() async throws(NamespaceError) {
+        let report: DirectoryWatcher.Report
+        do throws(SystemError) {
+            report = try await kernel.changes()
+        } catch {
+            throw NamespaceError(error)
+        }
+        guard case .swept(let observations) = report else { return }
+        index.replace(
+            with: observations.compactMap { observation in
+                guard let name = NamespaceName(bytes: observation.name),
+                    let known = NamespaceIndex.Known(observation.seen)
+                else { return nil }
+                return (name, known)
+            })
+    }
+
+    /// Undoes every record that is not of a whole namespace, and the unfinished batches; answers how many.
+    private func undoInterrupted(_ unfinished: Set<String>) async throws(NamespaceError) -> Int {
+        let recorded = records.keys.sorted()
+        var interrupted: [(name: NamespaceName, isOurs: Bool)] = []
+        for (name, entry) in zip(recorded, try await inspect(recorded)) {
+            switch entry {
+            case .stale:
+                // We announced it, and it is not mounted: a create that did not get to its mount, or a delete that did
+                // not get past its unmount.
+                interrupted.append((name, true))
+            case .namespace(let status) where records[name]?.describes(status.identity) ?? false:
+                // Ours and whole, unless its batch is not.
+                if let batch = records[name]?.batch, unfinished.contains(batch) { interrupted.append((name, true)) }
+            case .absent, .namespace:
+                // Gone, or another tool's by now; only the record is ours.
+                interrupted.append((name, false))
             }
         }
+        for (name, isOurs) in interrupted {
+            try await holding(name) { () async throws(NamespaceError) in
+                if isOurs { _ = try await self.unmake(name) } else { try await self.forget(name) }
+            }
+        }
+        let journal = journal
+        do throws(SystemError) {
+            try await kernel.blocking { () throws(SystemError) in
+                for batch in unfinished { try journal.end(batch) }
+            }
+        } catch {
+            throw NamespaceError(error)
+        }
+        return interrupted.count
+    }
+
+    private func count(_ result: inout Reconciliation) {
+        result.entries = index.count
+        for name in index.names {
+            switch (index[name], records[name]?.origin) {
+            case (.stale, _): result.stale += 1
+            case (_, .created): result.created += 1
+            case (_, .adopted): result.adopted += 1
+            default: result.external += 1
+            }
+        }
+        result.leases = records.values.count { $0.lease != nil }
     }
 }

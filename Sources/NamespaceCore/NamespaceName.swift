@@ -29,7 +29,7 @@ package struct NamespaceName: Sendable, Hashable {
         return bytes.allSatisfy { isAlphanumeric($0) || "_.-".utf8.contains($0) }
     }
 
-    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -94,6 +94,22 @@ extension NamespaceName: CustomStringConvertible {
     /// The name as a URL path segment (RFC 3986, section 2.3): only unreserved characters stand for themselves.
     package var pathSegment: String {
         percentEncoded { Self.isAlphanumeric($0) || "-._~".utf8.contains($0) }
+    }
+
+    /// The name that ``pathSegment`` wrote; nil when it is none.
+    init?(pathSegment: String) {
+        var bytes: [UInt8] = []
+        var rest = Substring(pathSegment).utf8[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%") {
+                guard let value = UInt8(String(Substring(rest.prefix(2))), radix: 16) else { return nil }
+                bytes.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        self.init(bytes: bytes)
     }
 
     private func percentEncoded(except isPlain: (UInt8) -> Bool) -> String {

@@ -1,7 +1,8 @@
 package import LinuxKit
 package import SystemPackage
 
-/// The records, one file each, `namespaces/NAME.json` in the state directory. Every function blocks: call it from a worker.
+/// The records, one file each, `namespaces/NAME.json` in the state directory, NAME percent-encoded as in a URL. Every
+/// function blocks: call it from a worker.
 package struct RecordStore: Sendable {
     private let directory: FilePath
     private let files: RecycledFiles
@@ -9,6 +10,8 @@ package struct RecordStore: Sendable {
     private static let longest = 64 * 1024
     private static let suffix = ".json"
     private static let setAsideSuffix = ".unreadable"
+    /// What a file's name has room for, `.unreadable` included, in bytes.
+    private static let longestName = 200
 
     /// - Parameter directory: The state directory.
     package init(directory: FilePath) throws(SystemError) {
@@ -17,14 +20,17 @@ package struct RecordStore: Sendable {
         files = try RecycledFiles(spareDirectory: directory.appending("spare"))
     }
 
+    /// Whether there can be a record of such a name; percent-encoding can make it too long for a file's.
+    static func canHold(_ name: NamespaceName) -> Bool { name.pathSegment.utf8.count <= longestName }
+
     /// Writes or replaces a record, wholly or not at all.
     package func save(_ record: NamespaceRecord, for name: NamespaceName) throws(SystemError) {
-        try files.replace(path(of: name), with: record.text)
+        try files.replace(path(of: name), with: record.text(for: name))
     }
 
     /// Removes a record, if there is one.
     package func remove(_ name: NamespaceName) throws(SystemError) {
-        guard name.isCreatable else { return }  // We make no records of other names.
+        guard Self.canHold(name) else { return }
         try files.remove(path(of: name), size: Self.longest)
     }
 
@@ -42,33 +48,25 @@ package struct RecordStore: Sendable {
     package func load(bootID: String) throws(SystemError) -> Contents {
         try files.clear()
         var contents = Contents()
-        for file in try FileSystem.names(in: directory) {
+        for file in try FileSystem.names(in: directory) where file.reversed().starts(with: Self.suffix.utf8.reversed()) {
             let path = directory.entry(file)
-            let text = String(decoding: file, as: UTF8.self)
-            if text.hasSuffix(Self.suffix) {
-                let name = NamespaceName(bytes: Array(text.dropLast(Self.suffix.count).utf8))
-                if let name, let record = Self.record(at: path) {
-                    if record.bootID == bootID {
-                        contents.records[name] = record
-                    } else {
-                        try FileSystem.unlink(path)
-                    }
-                } else {
-                    try FileSystem.rename(path, to: FilePath(path.string + Self.setAsideSuffix))
-                    contents.setAside.append(path)
-                }
+            guard let content = try? FileSystem.read(path), let (name, record) = NamespaceRecord.parse(content),
+                self.path(of: name) == path
+            else {
+                try FileSystem.rename(path, to: FilePath(path.string + Self.setAsideSuffix))
+                contents.setAside.append(path)
+                continue
+            }
+            if record.bootID == bootID {
+                contents.records[name] = record
+            } else {
+                try FileSystem.unlink(path)
             }
         }
         return contents
     }
 
-    private static func record(at path: FilePath) -> NamespaceRecord? {
-        guard let content = try? FileSystem.read(path) else { return nil }
-        return NamespaceRecord(text: content)
-    }
-
-    /// Only names that we create have records, and those are plain file names.
     private func path(of name: NamespaceName) -> FilePath {
-        directory.entry(name.bytes + Array(Self.suffix.utf8))
+        directory.appending("\(name.pathSegment)\(Self.suffix)")
     }
 }

@@ -7,6 +7,11 @@ package struct Timestamp: Sendable, Hashable, Comparable {
         self.milliseconds = milliseconds
     }
 
+    /// - Parameter time: The time since 1970-01-01T00:00:00Z.
+    package init(sinceEpoch time: Duration) {
+        self.init(milliseconds: time.milliseconds)
+    }
+
     package static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
 }
 

@@ -31,11 +31,12 @@ struct CheckCommand: AsyncParsableCommand {
         let result: Result<Void, NamespaceError>
         let facts: HostFacts
         do {
-            // A store that is never written to: readiness asks the kernel alone.
+            // Stores that are never written to: readiness asks the kernel alone.
+            let kernel = try LinuxKernel(directory: directory, workers: workers)
+            let (state, bootID) = (FilePath(settings.stateDirectory), try HostFacts.bootID())
             let manager = NamespaceManager(
-                kernel: LinuxKernel(directory: directory, workers: workers),
-                store: try RecordStore(directory: FilePath(settings.stateDirectory)),
-                bootID: try HostFacts.bootID(),
+                kernel: kernel, store: try RecordStore(directory: state), journal: try BatchJournal(directory: state),
+                answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID,
                 logger: Logger(label: "netnsd", factory: { _ in SwiftLogNoOpLogHandler() }))
             do throws(NamespaceError) {
                 result = .success(try await manager.checkReadiness())

@@ -9,6 +9,8 @@ import UnixSignals
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
     private static let drainSeconds = 10
+    /// How often a quiet stream of events shows a sign of life, which is how a dead reader is found.
+    private static let heartbeat = Duration.seconds(15)
 
     private let settings: Settings
     private let logger: Logger
@@ -23,12 +25,17 @@ struct Daemon {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let lock = try StateDirectory.lock(FilePath(settings.stateDirectory))
         defer { lock.release() }
-        let store = try RecordStore(directory: FilePath(settings.stateDirectory))
+        let state = FilePath(settings.stateDirectory)
+        let store = try RecordStore(directory: state)
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
         let workers = try KernelWorkers(count: settings.workers) { store.restock() }
+        let kernel = try LinuxKernel(directory: directory, workers: workers)
+        let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
-            kernel: LinuxKernel(directory: directory, workers: workers), store: store, bootID: try HostFacts.bootID(),
-            logger: logger)
+            kernel: kernel, store: store, journal: try BatchJournal(directory: state),
+            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger)
+        let events = Task { await manager.events.run(interval: Self.heartbeat) }
+        defer { events.cancel() }
         do {
             let found = try await manager.start()
             let server = try HTTPServer.start(
@@ -38,15 +45,21 @@ struct Daemon {
                 "netnsd is ready",
                 metadata: [
                     "version": "\(Version.current)", "directory": "\(directory.path)",
-                    "entries": "\(found.entries)", "created": "\(found.created)", "undone": "\(found.undone)",
+                    "entries": "\(found.entries)", "created": "\(found.created)", "adopted": "\(found.adopted)",
+                    "external": "\(found.external)", "stale": "\(found.stale)", "leases": "\(found.leases)",
+                    "undone": "\(found.undone)", "setAside": "\(found.setAside)",
                     "listening": "\(server.addresses.joined(separator: ","))",
                 ])
             await wait(for: signals)
+            // Those who wait for events would keep it waiting until the deadline.
+            manager.events.close()
             await server.shutdown(deadline: .seconds(Self.drainSeconds))
         } catch {
+            await manager.stop()
             await workers.stop()
             throw error
         }
+        await manager.stop()
         await workers.stop()
         logger.notice("netnsd has stopped; the namespaces stay")
     }

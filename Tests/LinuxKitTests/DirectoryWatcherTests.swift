@@ -42,7 +42,9 @@ private func watcherThreads() throws -> [String] {
                 return
             }
             let found = Dictionary(
-                uniqueKeysWithValues: observations.map { (String(decoding: $0.name, as: UTF8.self), $0.seen) })
+                uniqueKeysWithValues: observations.map { observation in
+                    (String(decoding: observation.name, as: UTF8.self), observation.seen.regardlessOfMount)
+                })
             #expect(
                 found == [
                     "mounted": own, "empty": .plain, "directory": .plain, "dangling": .plain, "linked": own,

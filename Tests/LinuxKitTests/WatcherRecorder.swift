@@ -69,17 +69,18 @@ final class Recorder: Sendable {
         _ name: String, _ seen: DirectoryWatcher.Seen, sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         try await expect("\(name) is \(seen)", sourceLocation: sourceLocation) {
-            ($0.names[Array(name.utf8)] ?? .absent) == seen
+            ($0.names[Array(name.utf8)]?.regardlessOfMount ?? .absent) == seen
         }
     }
 }
 
 /// What other tools do to a mount directory, with the calls they do it with.
 extension Scratch {
+    /// What a name that stands for this process's namespace is seen as, whatever mount it is.
     var ownNamespace: DirectoryWatcher.Seen {
         get throws {
             let node = try Node.at("/proc/self/ns/net")
-            return .namespaceFile(device: node.device, inode: node.inode)
+            return .namespaceFile(device: node.device, inode: node.inode, mountID: 0)
         }
     }
 
@@ -123,5 +124,12 @@ extension Scratch {
     func delete(_ name: String) throws {
         try unbind(name)
         try #require(unlink(path(name)) == 0)
+    }
+}
+
+extension DirectoryWatcher.Seen {
+    var regardlessOfMount: DirectoryWatcher.Seen {
+        guard case .namespaceFile(let device, let inode, let mountID) = self else { return self }
+        return .namespaceFile(device: device, inode: inode, mountID: mountID == 0 ? 1 : 0)
     }
 }

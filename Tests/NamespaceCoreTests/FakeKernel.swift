@@ -13,6 +13,9 @@ final class FakeKernel: NamespaceKernel {
         var mountID: UInt64 = 1
         var preparations = 0
         var inside: [UInt64: [Int32]] = [:]
+        var blockingFailure: SystemError?
+        var sources: [FilePath: NamespaceIdentity] = [:]
+        var reports: AsyncStream<DirectoryWatcher.Report>.Continuation?
         var isVisible = true
         var running: [NamespaceName: Int] = [:]
         var mostRunning = 0
@@ -23,8 +26,15 @@ final class FakeKernel: NamespaceKernel {
 
     /// Makes the next jobs fail, one each.
     func fail(_ errors: SystemError...) { state.withLock { $0.failures += errors } }
+    /// Makes the next piece of other blocking work fail.
+    func failBlocking(_ error: SystemError) { state.withLock { $0.blockingFailure = error } }
     func add(_ name: NamespaceName, _ entry: NamespaceDirectory.Entry) { state.withLock { $0.entries[name] = entry } }
     func putProcesses(_ processes: [Int32], into inode: UInt64) { state.withLock { $0.inside[inode] = processes } }
+    func remove(_ name: NamespaceName) { _ = state.withLock { $0.entries.removeValue(forKey: name) } }
+    func entry(_ name: NamespaceName) -> NamespaceDirectory.Entry? { state.withLock { $0.entries[name] } }
+    func offer(_ source: NamespaceSource, _ identity: NamespaceIdentity) {
+        state.withLock { $0.sources[source.path] = identity }
+    }
     func loseDirectory() { state.withLock { $0.mountID += 1 } }
     func hideFromHost() { state.withLock { $0.isVisible = false } }
     var preparations: Int { state.withLock { $0.preparations } }
@@ -50,7 +60,7 @@ final class FakeKernel: NamespaceKernel {
     }
 
     func create(
-        _ name: NamespaceName, loopback: Loopback, mountID: UInt64,
+        _ name: NamespaceName, _ kind: Creation.Kind, mountID: UInt64,
         announce: @escaping @Sendable (NamespaceIdentity) throws(SystemError) -> Void,
         withdraw: @escaping @Sendable () -> Void
     ) async throws(SystemError) -> NamespaceStatus {
@@ -68,8 +78,18 @@ final class FakeKernel: NamespaceKernel {
             $0.nextIdentity += 1
             return $0.nextIdentity
         }
-        let status = NamespaceStatus(
-            identity: NamespaceIdentity(device: 4, inode: number, cookie: number), isLoopbackUp: loopback == .up)
+        let status: NamespaceStatus
+        switch kind {
+        case .new(let loopback):
+            status = NamespaceStatus(
+                identity: NamespaceIdentity(device: 4, inode: number, cookie: number), isLoopbackUp: loopback == .up,
+                mountID: number)
+        case .existing(let source):
+            guard let identity = state.withLock({ $0.sources[source.path] }) else {
+                throw SystemError(.openSource, source.path, errno: .noSuchFileOrDirectory)
+            }
+            status = NamespaceStatus(identity: identity, isLoopbackUp: true, mountID: number)
+        }
         do throws(SystemError) {
             try announce(status.identity)
             try takeFailure()
@@ -94,8 +114,35 @@ final class FakeKernel: NamespaceKernel {
         state.withLock { state in names.map { state.entries[$0] ?? .absent } }
     }
 
-    func names() async throws(SystemError) -> [NamespaceName] {
-        state.withLock { $0.entries.keys.sorted() }
+    func changes() async throws(SystemError) -> DirectoryWatcher.Report {
+        state.withLock { state in
+            .swept(state.entries.map { DirectoryWatcher.Observation(name: $0.key.bytes, seen: $0.value.seen) })
+        }
+    }
+
+    func watch() throws(SystemError) -> AsyncStream<DirectoryWatcher.Report> {
+        let (reports, continuation) = AsyncStream<DirectoryWatcher.Report>.makeStream()
+        state.withLock { $0.reports = continuation }
+        return reports
+    }
+
+    func stopWatching() async { state.withLock { $0.reports?.finish() } }
+
+    /// What the real watcher would report of a name.
+    func reportChange(of name: NamespaceName) {
+        state.withLock { state in
+            let seen = state.entries[name]?.seen ?? .absent
+            _ = state.reports?.yield(.changed([DirectoryWatcher.Observation(name: name.bytes, seen: seen)]))
+        }
+    }
+
+    func processDetails(in identity: NamespaceIdentity) async throws(SystemError) -> [ProcessDetail] { [] }
+
+    func networkNamespace(of process: Int32) async throws(SystemError) -> (device: UInt64, inode: UInt64) {
+        guard let inode = state.withLock({ $0.inside.first { $0.value.contains(process) }?.key }) else {
+            throw SystemError(.statx, "/proc", errno: .noSuchFileOrDirectory)
+        }
+        return (4, inode)
     }
 
     func processes(in identity: NamespaceIdentity) async throws(SystemError) -> [Int32] {
@@ -118,6 +165,18 @@ final class FakeKernel: NamespaceKernel {
     func blocking<Value: Sendable>(
         _ body: @escaping @Sendable () throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
-        try body()
+        if let failure = state.withLock({ $0.blockingFailure.take() }) { throw failure }
+        return try body()
+    }
+}
+
+extension NamespaceDirectory.Entry {
+    fileprivate var seen: DirectoryWatcher.Seen {
+        switch self {
+        case .absent: .absent
+        case .stale: .plain
+        case .namespace(let status):
+            .namespaceFile(device: status.identity.device, inode: status.identity.inode, mountID: status.mountID)
+        }
     }
 }

@@ -1,51 +1,14 @@
 import Foundation
 import LinuxKit
-import Logging
 import SystemPackage
 import Testing
 
 @testable import NamespaceCore
 
-/// A manager over a fake kernel and real record files in a directory of the test's own.
-private final class Bench {
-    let kernel = FakeKernel()
-    let directory = FilePath("/tmp/netnsd-core-\(UUID().uuidString)")
-    let store: RecordStore
-
-    init() throws { store = try RecordStore(directory: directory) }
-
-    deinit { try? FileManager.default.removeItem(atPath: directory.string) }
-
-    func manager(bootID: String = "boot") -> NamespaceManager {
-        NamespaceManager(
-            kernel: kernel, store: store, bootID: bootID,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-    }
-
-    func recordFiles() throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: directory.string + "/namespaces")
-    }
-}
-
-private func name(_ text: String) throws -> NamespaceName { try #require(NamespaceName(bytes: Array(text.utf8))) }
-
-/// The error's code, or nil when nothing was thrown.
-private func code(_ body: () async throws -> Void) async -> NamespaceError.Code? {
-    do {
-        try await body()
-        return nil
-    } catch let error as NamespaceError {
-        return error.code
-    } catch {
-        Issue.record(error)
-        return nil
-    }
-}
-
 @Suite("The manager") struct NamespaceManagerTests {
     @Test("50 creates of one name: one wins, and no two ever run at once") func oneWinner() async throws {
         let bench = try Bench()
-        let manager = bench.manager()
+        let manager = try bench.manager()
         let name = try name("a")
         let codes = await withTaskGroup(of: NamespaceError.Code?.self) { group in
             for _ in 0..<50 { group.addTask { await code { _ = try await manager.create(name, loopback: .up) } } }
@@ -70,7 +33,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
         ])
     func failedCreate(error: SystemError, expected: NamespaceError.Code) async throws {
         let bench = try Bench()
-        let manager = bench.manager()
+        let manager = try bench.manager()
         try await manager.start()
         bench.kernel.fail(error)
         let name = try name("a")
@@ -83,7 +46,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
     @Test("a refused create leaves the record of what has the name alone") func refusedCreateKeepsRecord() async throws
     {
         let bench = try Bench()
-        let manager = bench.manager()
+        let manager = try bench.manager()
         let name = try name("a")
         _ = try await manager.create(name, loopback: .up)
         #expect(await code { _ = try await manager.create(name, loopback: .down) } == .nameTaken)
@@ -93,7 +56,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
 
     @Test("PUT is the same answer again, or says what differs") func ensure() async throws {
         let bench = try Bench()
-        let manager = bench.manager()
+        let manager = try bench.manager()
         let name = try name("a")
         #expect(try await manager.ensure(name, loopback: .down).isNew)
         #expect(try await !manager.ensure(name, loopback: .down).isNew)
@@ -110,7 +73,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
 
     @Test("a directory that vanished is set up again") func directoryLost() async throws {
         let bench = try Bench()
-        let manager = bench.manager()
+        let manager = try bench.manager()
         _ = try await manager.create(try name("a"), loopback: .up)
         bench.kernel.loseDirectory()
         _ = try await manager.create(try name("b"), loopback: .up)
@@ -119,7 +82,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
 
     @Test("a failed set-up is tried again by the next request") func preparationRetried() async throws {
         let bench = try Bench()
-        let manager = bench.manager()
+        let manager = try bench.manager()
         bench.kernel.fail(SystemError(.bindMount, "/fake", errno: .noMemory))
         let name = try name("a")
         #expect(await code { _ = try await manager.create(name, loopback: .up) } == .directoryUnavailable)
@@ -135,7 +98,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
         bench.kernel.add(hidden, .stale)
         bench.kernel.hideFromHost()
         let preparations = bench.kernel.preparations
-        let manager = bench.manager()
+        let manager = try bench.manager()
         try await manager.start()
         #expect(await code { try await manager.checkReadiness() } == .directoryNotShared)
         #expect(bench.kernel.preparations == preparations)
@@ -144,7 +107,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
 
     @Test("a busy file is tried again; processes inside are a reason to refuse") func deletion() async throws {
         let bench = try Bench()
-        let manager = bench.manager()
+        let manager = try bench.manager()
         let name = try name("a")
         let inode = try #require(try await manager.create(name, loopback: .up).status?.identity.inode)
         bench.kernel.putProcesses([7, 9], into: inode)
@@ -164,7 +127,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
 
     @Test("pages follow one another in byte order and add up") func paging() async throws {
         let bench = try Bench()
-        let manager = bench.manager()
+        let manager = try bench.manager()
         for index in 0..<25 { _ = try await manager.create(try name("n\(index)"), loopback: .down) }
         let stale = try stale(bench)
         var seen: [NamespaceName] = []
@@ -184,7 +147,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
         async throws
     {
         let bench = try Bench()
-        let first = bench.manager()
+        let first = try bench.manager()
         let (whole, halfMade, replaced, foreign) = (
             try name("whole"), try name("half"), try name("replaced"), try name("foreign")
         )
@@ -192,10 +155,10 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
         bench.kernel.add(halfMade, .stale)
         bench.kernel.add(foreign, .stale)
         let other = NamespaceIdentity(device: 4, inode: 4, cookie: 99)
-        bench.kernel.add(replaced, .namespace(NamespaceStatus(identity: other, isLoopbackUp: true)))
+        bench.kernel.add(replaced, .namespace(NamespaceStatus(identity: other, isLoopbackUp: true, mountID: 1)))
         try Data("{".utf8).write(to: URL(filePath: "\(bench.directory)/namespaces/broken.json"))
 
-        let second = bench.manager()
+        let second = try bench.manager()
         try await second.start()
         #expect(try await second.namespace(whole).origin == .created)
         #expect(try await second.namespace(replaced).origin == .external)
@@ -207,7 +170,7 @@ private func code(_ body: () async throws -> Void) async -> NamespaceError.Code?
     @Test("records of another boot are no longer worth anything") func otherBoot() async throws {
         let bench = try Bench()
         _ = try await bench.manager(bootID: "before").create(try name("a"), loopback: .up)
-        let manager = bench.manager(bootID: "after")
+        let manager = try bench.manager(bootID: "after")
         try await manager.start()
         #expect(try await manager.namespace(try name("a")).origin == .external)
         #expect(try bench.recordFiles().isEmpty)

@@ -11,65 +11,48 @@ extension Route {
             [
                 (.get, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
                 (.post, .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }),
+                (.delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
             ])
+    }
+
+    /// `/v1/namespaces:prune`
+    static func prune(_ manager: NamespaceManager) -> Route {
+        Route(
+            "/v1/namespaces:prune",
+            [(.post, .awaiting { (call, body) async throws(Problem) in try await removeStale(call, body, manager) })])
     }
 }
 
 // MARK: - POST /v1/namespaces
 
-private struct CreateBody {
-    let name: NamespaceName?
-    let namePrefix: String
-    let loopback: Loopback
-
-    init(_ fields: Fields) throws(Problem) {
-        name = try fields.creatableName()
-        let prefix = try fields.string("namePrefix")
-        if let prefix {
-            guard name == nil else { throw fields.problem("namePrefix", "Give name or namePrefix, not both.") }
-            guard NamespaceName.isPrefix(prefix) else {
-                throw fields.problem("namePrefix", "namePrefix is \(NamespaceName.prefixRule).")
-            }
-        }
-        namePrefix = prefix ?? NamespaceName.defaultPrefix
-        loopback = try fields.loopback()
-    }
-
-    static let fields = ["name", "namePrefix", "loopback"]
-}
-
-extension Fields {
-    /// `name`, which may be left out.
-    fileprivate func creatableName() throws(Problem) -> NamespaceName? {
-        guard let text = try string("name") else { return nil }
-        guard let name = NamespaceName(bytes: Array(text.utf8)), name.isCreatable else {
-            throw problem("name", "name is \(NamespaceName.rule).")
-        }
-        return name
-    }
-}
-
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let request = try CreateBody(Fields(body: body, allowing: CreateBody.fields))
-    do throws(NamespaceError) {
-        let namespace =
-            if let name = request.name {
-                try await manager.create(name, loopback: request.loopback)
-            } else {
-                try await manager.create(prefix: request.namePrefix, loopback: request.loopback)
+    let creation = try CreateBody.creation(Fields(body: body, allowing: CreateBody.fields), by: call.owner)
+    return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
+        var creation = creation
+        creation.request = mark
+        do throws(NamespaceError) {
+            // Made already by a try whose answer was lost.
+            if let name = made[0], let namespace = try? await manager.namespace(name),
+                namespace.record?.request == mark
+            {
+                return .created(namespace)
             }
-        return .created(namespace)
-    } catch {
-        throw Problem(error)
+            return .created(try await manager.create(creation))
+        } catch {
+            throw Problem(error, of: creation)
+        }
     }
 }
 
 // MARK: - GET /v1/namespaces
 
+private let selectorParameters = ["label", "state", "origin", "prefix"]
+
 private func list(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    let query = try Query(call.target, allowing: ["limit", "after"])
+    let query = try Query(call.target, allowing: ["limit", "after"] + selectorParameters, repeatable: ["label"])
     let limit = try query.integer("limit", in: 1...1000, default: 100)
+    let selector = try query.selector()
     var after: NamespaceName?
     if let bytes = query.bytes("after") {
         guard let name = NamespaceName(bytes: bytes) else {
@@ -78,7 +61,7 @@ private func list(_ call: Call, _ manager: NamespaceManager) async throws(Proble
         after = name
     }
     do throws(NamespaceError) {
-        let page = try await manager.list(limit: limit, after: after)
+        let page = try await manager.list(selector, limit: limit, after: after)
         return .json { writer in
             writer.key("namespaces")
             writer.array(of: page.namespaces) { (writer, namespace) in
@@ -86,8 +69,69 @@ private func list(_ call: Call, _ manager: NamespaceManager) async throws(Proble
             }
             writer.member("total", page.total)
             writer.member("next", page.next?.description)
+            writer.member("revision", page.revision.number)
         }
     } catch {
         throw Problem(error)
+    }
+}
+
+// MARK: - DELETE /v1/namespaces and POST /v1/namespaces:prune
+
+private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
+    let query = try Query(
+        call.target, allowing: selectorParameters + ["ifUnused", "dryRun"], repeatable: ["label"])
+    let selector = try query.selector()
+    guard !selector.requirements.isEmpty else {
+        throw Problem(
+            .invalidParameter, "Say by at least one label what to delete, such as label=key=value.", field: "label")
+    }
+    let (ifUnused, dryRun) = (try query.flag("ifUnused"), try query.flag("dryRun"))
+    do throws(NamespaceError) {
+        return report(try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun), dryRun: dryRun)
+    } catch {
+        throw Problem(error)
+    }
+}
+
+private func removeStale(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
+    let dryRun = try Query(call.target, allowing: ["dryRun"]).flag("dryRun")
+    _ = try Fields(body: body, allowing: [])
+    do throws(NamespaceError) {
+        return report(try await manager.prune(dryRun: dryRun), dryRun: dryRun)
+    } catch {
+        throw Problem(error)
+    }
+}
+
+private func report(_ deletion: BulkDeletion, dryRun: Bool) -> Response {
+    .json { writer in
+        writer.member("deleted", deletion.deleted.map(\.description))
+        writer.key("failed")
+        writer.array(of: deletion.failed) { (writer, failure) in
+            writer.object { writer in
+                writer.member("name", failure.name.description)
+                writer.member("problem") { $0.members(of: Problem(failure.error)) }
+            }
+        }
+        writer.member("dryRun", dryRun)
+    }
+}
+
+extension Query {
+    /// `label`, `state`, `origin` and `prefix`.
+    fileprivate func selector() throws(Problem) -> Selector {
+        var selector = Selector()
+        for bytes in all("label") {
+            guard let requirement = Selector.Requirement(String(decoding: bytes, as: UTF8.self)) else {
+                throw Problem(
+                    .invalidParameter, "The value is KEY=VALUE, KEY!=VALUE or KEY. \(Labels.keyRule)", field: "label")
+            }
+            selector.requirements.append(requirement)
+        }
+        selector.state = try choice("state")
+        selector.origin = try choice("origin")
+        selector.prefix = bytes("prefix") ?? []
+        return selector
     }
 }

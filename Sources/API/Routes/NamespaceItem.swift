@@ -1,4 +1,5 @@
 import HTTPTypes
+import JSONText
 import MicroHTTP
 import NamespaceCore
 
@@ -10,8 +11,21 @@ extension Route {
             [
                 (.get, .awaiting { (call, _) async throws(Problem) in try await get(call, manager) }),
                 (.put, .awaiting { (call, body) async throws(Problem) in try await put(call, body, manager) }),
+                (
+                    .patch,
+                    .reading(
+                        limit: Endpoint.standardLimit, types: ["application/merge-patch+json", "application/json"]
+                    ) { (call, body) async throws(Problem) in try await patch(call, body, manager) }
+                ),
                 (.delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
             ])
+    }
+
+    /// `/v1/namespaces/{name}/renew`
+    static func renewal(_ manager: NamespaceManager) -> Route {
+        Route(
+            "/v1/namespaces/{name}/renew",
+            [(.post, .awaiting { (call, body) async throws(Problem) in try await renew(call, body, manager) })])
     }
 }
 
@@ -19,7 +33,7 @@ extension Route {
 
 private func get(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let name = try name(of: call)
+    let name = try call.namespaceName()
     do throws(NamespaceError) {
         return .namespace(try await manager.namespace(name))
     } catch {
@@ -31,12 +45,103 @@ private func get(_ call: Call, _ manager: NamespaceManager) async throws(Problem
 
 private func put(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let name = try name(of: call)
+    let name = try call.namespaceName()
     guard name.isCreatable else { throw Problem(.invalidName, "The name in the path is \(NamespaceName.rule).") }
-    let loopback = try Fields(body: body, allowing: ["loopback"]).loopback()
+    let fields = try Fields(body: body, allowing: ["loopback", "labels", "leaseSeconds"])
+    let creation = Creation(
+        .exactly(name), .new(try fields.loopback()), labels: try fields.labels(),
+        leaseSeconds: try fields.leaseSeconds(), createdBy: call.owner)
     do throws(NamespaceError) {
-        let (namespace, isNew) = try await manager.ensure(name, loopback: loopback)
+        let (namespace, isNew) = try await manager.ensure(name, creation)
         return isNew ? .created(namespace) : .namespace(namespace)
+    } catch {
+        throw Problem(error)
+    }
+}
+
+// MARK: - PATCH /v1/namespaces/{name}
+
+private func patch(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
+    _ = try Query(call.target, allowing: [])
+    let name = try call.namespaceName()
+    let precondition = try call.precondition()
+    let fields = try Fields(body: body, allowing: ["labels", "lease"])
+    let patch = Patch(labels: try fields.labelChange(), lease: try fields.leaseChange())
+    do throws(NamespaceError) {
+        return .namespace(try await manager.update(name, patch, if: precondition, by: call.owner))
+    } catch {
+        throw Problem(error)
+    }
+}
+
+extension Fields {
+    /// `labels` of a merge patch (RFC 7396): null removes, a label's or all of them.
+    fileprivate func labelChange() throws(Problem) -> Patch.LabelChange? {
+        switch self["labels"] {
+        case nil: return nil
+        case .null?: return .removeAll
+        case .object(let members)?:
+            var changes: [String: String?] = [:]
+            for (key, value) in members {
+                guard Labels.isKey(key) else { throw problem("labels.\(key)", Labels.keyRule) }
+                switch value {
+                case .null: changes[key] = .some(nil)
+                case .string(let text) where Labels.isValue(text): changes[key] = text
+                case .string: throw problem("labels.\(key)", Labels.valueRule)
+                default: throw problem("labels.\(key)", "The value is a string or null, not \(value.kind).")
+                }
+            }
+            return .merge(changes)
+        case let other?: throw problem("labels", "The value is an object or null, not \(other.kind).")
+        }
+    }
+
+    /// `lease` of a merge patch.
+    fileprivate func leaseChange() throws(Problem) -> Patch.LeaseChange? {
+        switch self["lease"] {
+        case nil: return nil
+        case .null?: return .pin
+        case let value?:
+            let lease = try Fields(value, at: "lease", inside: self, allowing: ["seconds"])
+            guard let seconds = try lease.integer("seconds", in: Lease.range) else {
+                throw lease.problem("seconds", "A lease has its seconds; null is no lease.")
+            }
+            return .seconds(seconds)
+        }
+    }
+}
+
+extension Call {
+    /// `If-Match` (RFC 9110, section 13.1.1); a weak tag never matches.
+    fileprivate func precondition() throws(Problem) -> Precondition? {
+        guard let text = request.headerFields[.ifMatch] else { return nil }
+        let items = text.split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }
+        if items == ["*"] { return .any }
+        let tags = items.filter { $0.hasPrefix("\"") && $0.hasSuffix("\"") && $0.utf8.count > 2 }
+        guard !items.isEmpty, items.allSatisfy({ $0.hasSuffix("\"") && ($0.hasPrefix("\"") || $0.hasPrefix("W/\"")) })
+        else {
+            throw Problem(.invalidParameter, "If-Match is * or the ETag of an earlier answer.", field: "If-Match")
+        }
+        return .tags(tags.map { String($0.dropFirst().dropLast()) })
+    }
+
+    /// Any file name: what other tools made has names that we would not give.
+    func namespaceName() throws(Problem) -> NamespaceName {
+        guard let name = NamespaceName(bytes: name) else {
+            throw Problem(.invalidName, "The name in the path is no file name: 1 to 255 bytes without / and NUL.")
+        }
+        return name
+    }
+}
+
+// MARK: - POST /v1/namespaces/{name}/renew
+
+private func renew(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
+    _ = try Query(call.target, allowing: [])
+    let name = try call.namespaceName()
+    _ = try Fields(body: body, allowing: [])
+    do throws(NamespaceError) {
+        return .namespace(try await manager.renew(name))
     } catch {
         throw Problem(error)
     }
@@ -46,7 +151,7 @@ private func put(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) asy
 
 private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
     let query = try Query(call.target, allowing: ["ifUnused"])
-    let name = try name(of: call)
+    let name = try call.namespaceName()
     let ifUnused = try query.flag("ifUnused")
     do throws(NamespaceError) {
         try await manager.delete(name, ifUnused: ifUnused)
@@ -54,12 +159,4 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
     } catch {
         throw Problem(error)
     }
-}
-
-/// Any file name: what other tools made has names that we would not give.
-private func name(of call: Call) throws(Problem) -> NamespaceName {
-    guard let name = NamespaceName(bytes: call.name) else {
-        throw Problem(.invalidName, "The name in the path is no file name: 1 to 255 bytes without / and NUL.")
-    }
-    return name
 }

@@ -9,6 +9,7 @@
 
 // Constants from kernel headers, so that Swift does not retype them.
 extern const int64_t clinux_nsfs_magic;
+extern const int clinux_o_path;
 extern const int clinux_capability_sys_admin;
 extern const int clinux_capability_net_admin;
 extern const int clinux_capability_sys_ptrace;

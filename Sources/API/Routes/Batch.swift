@@ -1,0 +1,85 @@
+import HTTPTypes
+import JSONText
+import MicroHTTP
+import NamespaceCore
+
+extension Route {
+    /// `/v1/namespaces:batch`
+    static func batch(_ manager: NamespaceManager) -> Route {
+        Route(
+            "/v1/namespaces:batch",
+            [
+                (
+                    .post,
+                    .awaiting(limit: 1024 * 1024) { (call, body) async throws(Problem) in
+                        try await create(call, body, manager)
+                    }
+                )
+            ])
+    }
+}
+
+/// How many namespaces one request may ask for.
+private let mostItems = 1000
+
+private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
+    _ = try Query(call.target, allowing: [])
+    let fields = try Fields(body: body, allowing: ["items", "atomic"])
+    let isAtomic = try fields.flag("atomic")
+    let creations = try creations(fields, by: call.owner)
+    return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
+        let creations = creations.enumerated().map { (number, creation) in
+            var creation = creation
+            creation.request = mark.map { RequestMark(key: $0.key, fingerprint: $0.fingerprint, item: number) }
+            return creation
+        }
+        guard isAtomic else {
+            return report(await manager.create(creations, made: made), of: creations)
+        }
+        do throws(BatchError) {
+            let namespaces = try await manager.createAtomically(creations, made: made)
+            return report(namespaces.map { .success($0) }, of: creations, isAtomic: true)
+        } catch {
+            throw Problem(error, of: creations[error.item])
+        }
+    }
+}
+
+private func creations(_ fields: Fields, by owner: Owner?) throws(Problem) -> [Creation] {
+    guard case .array(let items)? = fields["items"], (1...mostItems).contains(items.count) else {
+        throw fields.problem("items", "items is an array of 1 to \(mostItems) objects.")
+    }
+    var names: Set<NamespaceName> = []
+    var creations: [Creation] = []
+    for (number, item) in items.enumerated() {
+        let fields = try Fields(item, at: "items.\(number)", inside: fields, allowing: CreateBody.fields)
+        let creation = try CreateBody.creation(fields, by: owner)
+        if case .exactly(let name) = creation.name, !names.insert(name).inserted {
+            throw fields.problem("name", "An earlier item has the same name.")
+        }
+        creations.append(creation)
+    }
+    return creations
+}
+
+private func report(
+    _ results: [Result<Namespace, NamespaceError>], of creations: [Creation], isAtomic: Bool = false
+) -> Response {
+    .json { writer in
+        writer.key("results")
+        writer.array(of: zip(results, creations)) { (writer, item) in
+            writer.object { writer in
+                switch item.0 {
+                case .success(let namespace):
+                    writer.member("status", HTTPResponse.Status.created.code)
+                    writer.member("namespace") { $0.members(of: namespace) }
+                case .failure(let error):
+                    let problem = Problem(error, of: item.1)
+                    writer.member("status", problem.status.code)
+                    writer.member("problem") { $0.members(of: problem) }
+                }
+            }
+        }
+        writer.member("atomic", isAtomic)
+    }
+}

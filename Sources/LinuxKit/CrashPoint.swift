@@ -1,0 +1,44 @@
+import Glibc
+
+/// The places at which dying leaves something half done. Tests kill a debug build at each of them, to see that the next
+/// start finds it and finishes or undoes it.
+///
+/// A debug build started with `NETNSD_CRASH_AT` set to a raw value ends at that place as `kill -9` would end it. In a
+/// release build passing a point is nothing at all.
+package enum CrashPoint: String, Sendable, CaseIterable {
+    /// A create: the record is there, the file is not.
+    case recordWritten = "record-written"
+    /// A create: the file is there, nothing is mounted on it.
+    case fileCreated = "file-created"
+    /// A create: the namespace is mounted, nobody has been told.
+    case namespaceMounted = "namespace-mounted"
+    /// A create with an idempotency key: done, and the answer is not kept yet.
+    case answerUnsaved = "answer-unsaved"
+    /// A delete: nothing is mounted any more, the file is there.
+    case namespaceDetached = "namespace-detached"
+    /// A delete: the file is gone, the record is there.
+    case fileUnlinked = "file-unlinked"
+    /// A batch: some items are made, others are not.
+    case batchStarted = "batch-started"
+    /// An atomic batch: every item is made, the batch still counts as unfinished.
+    case batchUncommitted = "batch-uncommitted"
+    /// A patch: nothing is written yet.
+    case patchUnwritten = "patch-unwritten"
+    /// A patch: written, and nobody has been told.
+    case patchWritten = "patch-written"
+
+    /// Ends the process here, if a test chose this point.
+    @inline(__always)
+    package func pass() {
+        #if DEBUG
+            if Self.chosen == self { kill(getpid(), SIGKILL) }
+        #endif
+    }
+
+    #if DEBUG
+        private static let chosen: CrashPoint? = {
+            guard let name = unsafe getenv("NETNSD_CRASH_AT") else { return nil }
+            return CrashPoint(rawValue: unsafe String(cString: name))
+        }()
+    #endif
+}

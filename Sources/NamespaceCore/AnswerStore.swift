@@ -1,0 +1,232 @@
+import DequeModule
+import JSONText
+package import LinuxKit
+package import SystemPackage
+
+/// The answers to requests with an idempotency key, so that a retry gets the first answer again: one file each,
+/// `answers/N.json` in the state directory, for a day of uptime and over restarts.
+///
+/// Only what finds a file is in memory; the answer itself, which can be long, is read when it is asked for.
+package actor AnswerStore {
+    /// How an answer read, apart from the headers that every answer has.
+    package struct Answer: Sendable, Equatable {
+        package let status: Int
+        package let type: String
+        package let location: String?
+        package let tag: String?
+        package let body: [UInt8]
+
+        package init(status: Int, type: String, location: String?, tag: String?, body: [UInt8]) {
+            self.status = status
+            self.type = type
+            self.location = location
+            self.tag = tag
+            self.body = body
+        }
+    }
+
+    /// What a key means for a request that has it.
+    package enum Claim: Sendable {
+        /// The request is to be done, then ``keep(_:for:)`` or ``forget(_:)`` called. `made` are the names that an
+        /// earlier try made for its items before the daemon died.
+        case new(made: [Int: NamespaceName])
+        case answered(Answer)
+        case inProgress
+        /// Another request has used the key.
+        case reused
+    }
+
+    private enum Entry {
+        case inProgress(Fingerprint)
+        /// Made by a request whose answer was never kept: the daemon died first.
+        case unanswered(Fingerprint, made: [Int: NamespaceName])
+        case kept(Fingerprint, file: Int, size: Int, until: Duration)
+    }
+
+    /// How long an answer is kept.
+    private static let time = Duration.seconds(24 * 60 * 60)
+    /// What is kept at most; the oldest goes first.
+    private static let (mostAnswers, mostBytes) = (10_000, 32 * 1024 * 1024)
+
+    private let directory: FilePath
+    private let kernel: any NamespaceKernel
+    private let clock: any NamespaceClock
+    private let bootID: String
+    private var entries: [String: Entry] = [:]
+    /// The keys that have kept answers, the oldest first.
+    private var order: Deque<String> = []
+    private var bytes = 0
+    private var lastFile = 0
+
+    /// - Parameter directory: The state directory.
+    package init(
+        directory: FilePath, kernel: any NamespaceKernel, bootID: String, clock: any NamespaceClock = HostClock()
+    ) throws(SystemError) {
+        self.directory = directory.appending("answers")
+        self.kernel = kernel
+        self.bootID = bootID
+        self.clock = clock
+        try FileSystem.makeDirectory(self.directory, mode: 0o700)
+    }
+
+    /// Asks to do the request of that key.
+    package func claim(_ key: String, _ fingerprint: Fingerprint) async throws(NamespaceError) -> Claim {
+        await removeExpired()
+        switch entries[key] {
+        case nil:
+            entries[key] = .inProgress(fingerprint)
+            return .new(made: [:])
+        case .unanswered(fingerprint, let made):
+            entries[key] = .inProgress(fingerprint)
+            return .new(made: made)
+        case .inProgress(fingerprint):
+            return .inProgress
+        case .kept(fingerprint, let file, _, _):
+            return .answered(try await read(file))
+        case .unanswered, .inProgress, .kept:
+            return .reused
+        }
+    }
+
+    /// Keeps the answer to a request that was claimed.
+    package func keep(_ answer: Answer, for key: String) async throws(NamespaceError) {
+        guard case .inProgress(let fingerprint)? = entries[key] else { return }
+        CrashPoint.answerUnsaved.pass()
+        lastFile += 1
+        let file = lastFile
+        let until = clock.uptime + Self.time
+        let text = Self.text(of: answer, key: key, fingerprint: fingerprint, until: until, bootID: bootID)
+        let path = path(of: file)
+        do throws(SystemError) {
+            try await kernel.blocking { () throws(SystemError) in try FileSystem.replace(path, with: text) }
+        } catch {
+            entries[key] = nil
+            throw NamespaceError(error)
+        }
+        entries[key] = .kept(fingerprint, file: file, size: text.count, until: until)
+        order.append(key)
+        bytes += text.count
+        while order.count > Self.mostAnswers || bytes > Self.mostBytes { await removeOldest() }
+    }
+
+    /// Lets the next request of that key be done.
+    package func forget(_ key: String) {
+        entries[key] = nil
+    }
+}
+
+// MARK: - Files
+
+extension AnswerStore {
+    /// Reads what is kept; removes what is too old, of another boot or unreadable. Then claims of requests whose answer
+    /// was lost are taken from the records that they left.
+    func load(_ records: [NamespaceName: NamespaceRecord]) async throws(SystemError) {
+        let (directory, bootID, now) = (directory, bootID, clock.uptime)
+        let found = try await kernel.blocking { () throws(SystemError) in
+            try Self.load(directory, bootID: bootID, now: now)
+        }
+        for item in found.sorted(by: { $0.file < $1.file }) {
+            entries[item.key] = .kept(item.fingerprint, file: item.file, size: item.size, until: item.until)
+            order.append(item.key)
+            bytes += item.size
+            lastFile = max(lastFile, item.file)
+        }
+        for (name, record) in records {
+            guard let request = record.request else { continue }
+            switch entries[request.key] {
+            case nil:
+                entries[request.key] = .unanswered(request.fingerprint, made: [request.item: name])
+            case .unanswered(request.fingerprint, var made):
+                made[request.item] = name
+                entries[request.key] = .unanswered(request.fingerprint, made: made)
+            default:
+                break
+            }
+        }
+    }
+
+    private struct Found: Sendable {
+        let key: String
+        let fingerprint: Fingerprint
+        let file: Int
+        let size: Int
+        let until: Duration
+    }
+
+    private static func load(
+        _ directory: FilePath, bootID: String, now: Duration
+    ) throws(SystemError) -> [Found] {
+        var found: [Found] = []
+        for name in try FileSystem.names(in: directory) {
+            let path = directory.entry(name)
+            let text = String(decoding: name, as: UTF8.self)
+            guard let file = text.hasSuffix(".json") ? Int(text.dropLast(5)) : nil,
+                let content = try? FileSystem.read(path), let value = try? JSONValue(parsing: content),
+                value["bootID"]?.string == bootID, let key = value["key"]?.string,
+                let fingerprint = value["fingerprint"]?.string.flatMap(Fingerprint.init(_:)),
+                let until = value["untilMilliseconds"]?.int64, .milliseconds(until) > now
+            else {
+                try FileSystem.unlink(path)
+                continue
+            }
+            found.append(
+                Found(
+                    key: key, fingerprint: fingerprint, file: file, size: content.count, until: .milliseconds(until)))
+        }
+        return found
+    }
+
+    private static func text(
+        of answer: Answer, key: String, fingerprint: Fingerprint, until: Duration, bootID: String
+    ) -> [UInt8] {
+        JSONWriter.text(capacity: answer.body.count * 5 / 4 + 512) { writer in
+            writer.object { writer in
+                writer.member("key", key)
+                writer.member("fingerprint", fingerprint.description)
+                writer.member("untilMilliseconds", until.milliseconds)
+                writer.member("bootID", bootID)
+                writer.member("status", answer.status)
+                writer.member("type", answer.type)
+                writer.member("location", answer.location)
+                writer.member("tag", answer.tag)
+                writer.member("body", String(decoding: answer.body, as: UTF8.self))
+            }
+        }
+    }
+
+    private func read(_ file: Int) async throws(NamespaceError) -> Answer {
+        let path = path(of: file)
+        do throws(SystemError) {
+            let content = try await kernel.blocking { () throws(SystemError) in try FileSystem.read(path) }
+            guard let value = try? JSONValue(parsing: content), let status = value["status"]?.int64,
+                let type = value["type"]?.string, let body = value["body"]?.string
+            else { throw SystemError(.read, path, errno: .ioError) }
+            return Answer(
+                status: Int(status), type: type, location: value["location"]?.string, tag: value["tag"]?.string,
+                body: Array(body.utf8))
+        } catch {
+            throw NamespaceError(error)
+        }
+    }
+
+    private func removeExpired() async {
+        let now = clock.uptime
+        while let key = order.first, case .kept(_, _, _, let until)? = entries[key], until <= now {
+            await removeOldest()
+        }
+    }
+
+    private func removeOldest() async {
+        guard let key = order.popFirst(), case .kept(_, let file, let size, _)? = entries[key] else { return }
+        entries[key] = nil
+        bytes -= size
+        let path = path(of: file)
+        do throws(SystemError) {
+            try await kernel.blocking { () throws(SystemError) in _ = try FileSystem.unlink(path) }
+        } catch {
+            // Left for the next start, which removes what is too old.
+        }
+    }
+
+    private func path(of file: Int) -> FilePath { directory.appending("\(file).json") }
+}

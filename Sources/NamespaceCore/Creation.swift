@@ -1,0 +1,76 @@
+package import LinuxKit
+
+/// What a client asks for when it wants a namespace to have a name.
+package struct Creation: Sendable {
+    /// Where the namespace comes from.
+    package enum Kind: Sendable, Equatable {
+        case new(Loopback)
+        /// It exists, and gets a name as it is.
+        case existing(NamespaceSource)
+    }
+
+    package var name: Naming
+    package var kind: Kind
+    package var labels: Labels
+    package var leaseSeconds: Int64?
+    package var createdBy: Owner?
+    package var request: RequestMark?
+
+    /// How it is to be called.
+    package enum Naming: Sendable, Equatable {
+        case exactly(NamespaceName)
+        /// As we like, beginning with the prefix.
+        case generated(prefix: String)
+    }
+
+    package init(
+        _ name: Naming, _ kind: Kind = .new(.up), labels: Labels = Labels(), leaseSeconds: Int64? = nil,
+        createdBy: Owner? = nil, request: RequestMark? = nil
+    ) {
+        self.name = name
+        self.kind = kind
+        self.labels = labels
+        self.leaseSeconds = leaseSeconds
+        self.createdBy = createdBy
+        self.request = request
+    }
+}
+
+/// What a client asks to change of a namespace.
+package struct Patch: Sendable, Equatable {
+    package enum LabelChange: Sendable, Equatable {
+        /// Sets those with a value and removes those without.
+        case merge([String: String?])
+        case removeAll
+    }
+
+    package enum LeaseChange: Sendable, Equatable {
+        /// No lease: the namespace stays until it is deleted.
+        case pin
+        /// A lease of that many seconds, from now on.
+        case seconds(Int64)
+    }
+
+    package var labels: LabelChange?
+    package var lease: LeaseChange?
+
+    package init(labels: LabelChange? = nil, lease: LeaseChange? = nil) {
+        self.labels = labels
+        self.lease = lease
+    }
+}
+
+/// The state that a namespace must be in for a change to be made (RFC 9110, section 13.1.1).
+package enum Precondition: Sendable, Equatable {
+    /// It exists.
+    case any
+    /// Its tag is one of these.
+    case tags([String])
+
+    func holds(for namespace: Namespace) -> Bool {
+        switch self {
+        case .any: true
+        case .tags(let tags): tags.contains(namespace.tag)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+/// A number that grows with every change. Those of one run of the daemon are all greater than those of earlier ones.
+package struct Revision: Sendable, Hashable, Comparable, CustomStringConvertible {
+    package let number: Int64
+
+    package init(_ number: Int64) { self.number = number }
+
+    /// The revision before the first change of a run that starts at `time`: later than that of any earlier run, unless one
+    /// made more than four thousand changes a millisecond or the wall clock was set back. Exact as a JSON number
+    /// (RFC 8259, section 6) until the year 2039.
+    static func start(at time: Timestamp) -> Revision { Revision(time.milliseconds << 12) }
+
+    func next(_ distance: Int = 1) -> Revision { Revision(number + Int64(distance)) }
+
+    package static func < (left: Revision, right: Revision) -> Bool { left.number < right.number }
+    package var description: String { String(number) }
+}
+
+/// Something that happened to a name.
+package struct Event: Sendable {
+    package enum Kind: String, Sendable, CaseIterable {
+        case created
+        case adopted
+        /// Labels or lease were changed, or the lease renewed.
+        case updated
+        case deleted
+        /// Deleted because its lease had ended.
+        case expired
+        /// Made by another tool.
+        case appeared
+        /// Deleted, unmounted or replaced by another tool.
+        case vanished
+    }
+
+    package let revision: Revision
+    package let kind: Kind
+    package let at: Timestamp
+    package let name: NamespaceName
+    /// What the name stands for since; nil when it stands for nothing.
+    package let namespace: Namespace?
+}

@@ -1,0 +1,151 @@
+import LinuxKit
+import Logging
+
+/// Why an atomic batch came to nothing.
+package struct BatchError: Error, Sendable {
+    /// The first item that failed, counted from 0.
+    package let item: Int
+    package let cause: NamespaceError
+}
+
+extension NamespaceManager {
+    /// How many items of a batch are under way at once: enough that no worker ever waits for the next one.
+    static let batchWidth = 8
+
+    /// Makes every namespace that can be made; answers one result an item, in order.
+    ///
+    /// - Parameter made: The items that an earlier try of the same request made, by their number.
+    package func create(
+        _ creations: [Creation], made: [Int: NamespaceName] = [:]
+    ) async -> [Result<Namespace, NamespaceError>] {
+        await concurrently(creations.indices.map { ($0, creations[$0]) }) { item in
+            let (number, creation) = item
+            do throws(NamespaceError) {
+                if let name = made[number], let namespace = try? await self.namespace(name),
+                    namespace.record?.request == creation.request
+                {
+                    return .success(namespace)
+                }
+                return .success(try await self.create(creation))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    /// Makes all of the namespaces or none of them. Nobody is told of one before all are there, also after a crash.
+    ///
+    /// - Parameter made: The items that an earlier try of the same request made, by their number: all or none.
+    package func createAtomically(
+        _ creations: [Creation], made: [Int: NamespaceName] = [:]
+    ) async throws(BatchError) -> [Namespace] {
+        if made.count == creations.count {
+            let results = await create(creations, made: made)
+            return try results.enumerated().map { (number, result) throws(BatchError) in
+                do throws(NamespaceError) {
+                    return try result.get()
+                } catch {
+                    throw BatchError(item: number, cause: error)
+                }
+            }
+        }
+        var names: [NamespaceName] = []
+        for (number, creation) in creations.enumerated() {
+            do throws(NamespaceError) {
+                switch creation.name {
+                case .exactly(let name): names.append(name)
+                case .generated(let prefix): names.append(try Self.generate(prefix))
+                }
+            } catch {
+                throw BatchError(item: number, cause: error)
+            }
+        }
+        // In byte order, or two batches could wait for each other.
+        let order = names.sorted()
+        for name in order { await take(name) }
+        defer { for name in order { release(name) } }
+        let batch = "\(bootID)-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
+        try await journal(batch) { (journal) throws(SystemError) in try journal.begin(batch) }
+
+        let items = zip(names, creations).map { ($0, $1) }
+        let results = await concurrently(items) { (name, creation) in
+            do throws(NamespaceError) {
+                let made = try await self.make(name, creation, batch: batch)
+                CrashPoint.batchStarted.pass()
+                return Result<Made, NamespaceError>.success(made)
+            } catch {
+                return .failure(error)
+            }
+        }
+        CrashPoint.batchUncommitted.pass()
+        let failed = results.firstIndex { if case .failure = $0 { true } else { false } }
+        if let failed, case .failure(let cause) = results[failed] {
+            await undo(results.compactMap { try? $0.get() }, of: batch)
+            throw BatchError(item: failed, cause: cause)
+        }
+        let made = results.compactMap { try? $0.get() }
+        do throws(BatchError) {
+            try await journal(batch) { (journal) throws(SystemError) in try journal.end(batch) }
+        } catch {
+            await undo(made, of: batch)
+            throw error
+        }
+        return made.map { register($0) }
+    }
+
+    /// Removes what an atomic batch made. What cannot be removed now stays in the journal, for the next start.
+    private func undo(_ made: [Made], of batch: String) async {
+        let failures = await concurrently(made) { item in
+            do throws(NamespaceError) {
+                _ = try await self.unmake(item.name)
+                return nil as NamespaceError?
+            } catch {
+                return error
+            }
+        }.compactMap(\.self)
+        guard failures.isEmpty else {
+            logger.error(
+                "a failed batch could not be undone; the next start does it",
+                metadata: ["batch": "\(batch)", "error": "\(failures[0])"])
+            return
+        }
+        do throws(BatchError) {
+            try await journal(batch) { (journal) throws(SystemError) in try journal.end(batch) }
+        } catch {
+            logger.error("a batch's journal could not be removed", metadata: ["error": "\(error.cause)"])
+        }
+    }
+
+    private func journal(
+        _ batch: String, _ body: @escaping @Sendable (BatchJournal) throws(SystemError) -> Void
+    ) async throws(BatchError) {
+        let journal = journal
+        do throws(SystemError) {
+            try await kernel.blocking { () throws(SystemError) in try body(journal) }
+        } catch {
+            throw BatchError(item: 0, cause: NamespaceError(error))
+        }
+    }
+
+    /// Does the same for every item, a few of them at once; answers the results in order.
+    func concurrently<Item: Sendable, Value: Sendable>(
+        _ items: [Item], _ body: @escaping @Sendable (Item) async -> Value
+    ) async -> [Value] {
+        var results = [Value?](repeating: nil, count: items.count)
+        await withTaskGroup(of: (Int, Value).self) { group in
+            var next = 0
+            func addTask() {
+                guard next < items.count else { return }
+                let (number, item) = (next, items[next])
+                next += 1
+                group.addTask { (number, await body(item)) }
+            }
+            for _ in 0..<Self.batchWidth { addTask() }
+            for await (number, value) in group {
+                results[number] = value
+                addTask()
+            }
+        }
+        return results.compactMap(\.self)
+    }
+}

@@ -1,0 +1,174 @@
+import LinuxKit
+import Logging
+
+extension NamespaceManager {
+    /// Makes a namespace, or gives an existing one a name.
+    ///
+    /// - Throws: `.nameTaken` when anything has the name, `.sourceNotFound` and `.notANetworkNamespace` for one that is
+    ///   to be adopted, and what the kernel has against it.
+    package func create(_ creation: Creation) async throws(NamespaceError) -> Namespace {
+        switch creation.name {
+        case .exactly(let name):
+            return try await create(creation, as: name)
+        case .generated(let prefix):
+            // 128 random bits do not collide by chance; a few tries cover a name that somebody guessed from a log.
+            for _ in 0..<4 {
+                do throws(NamespaceError) {
+                    return try await create(creation, as: try Self.generate(prefix))
+                } catch  where error.code == .nameTaken {
+                    continue
+                }
+            }
+            throw Self.noFreeName
+        }
+    }
+
+    private func create(_ creation: Creation, as name: NamespaceName) async throws(NamespaceError) -> Namespace {
+        try await holding(name) { () async throws(NamespaceError) in
+            self.register(try await self.make(name, creation))
+        }
+    }
+
+    static func generate(_ prefix: String) throws(NamespaceError) -> NamespaceName {
+        guard let name = NamespaceName.generate(prefix: prefix) else { throw noFreeName }
+        return name
+    }
+
+    private static let noFreeName = NamespaceError(
+        .nameTaken, "No free name could be generated; try another namePrefix.")
+
+    /// Makes the namespace unless it is there as asked for; tells which.
+    ///
+    /// - Throws: `.differs` when one of the name is there and different, `.stale` when there is only a file.
+    package func ensure(
+        _ name: NamespaceName, _ creation: Creation
+    ) async throws(NamespaceError) -> (namespace: Namespace, isNew: Bool) {
+        try await holding(name) { () async throws(NamespaceError) in
+            guard let existing = try await self.look(at: name) else {
+                return (self.register(try await self.make(name, creation)), true)
+            }
+            guard let status = existing.status else { throw Self.stale }
+            if let difference = Self.difference(creation, existing, status) {
+                throw NamespaceError(.differs, "The namespace exists \(difference); delete or PATCH it first.")
+            }
+            return (existing, false)
+        }
+    }
+
+    static let stale = NamespaceError(
+        .stale, "A file of this name is no mounted network namespace; delete it, then ask again.")
+
+    /// In which way the namespace is not what was asked for, in words that continue "The namespace exists"; nil when it
+    /// is.
+    private static func difference(
+        _ creation: Creation, _ existing: Namespace, _ status: NamespaceStatus
+    ) -> String? {
+        // What was asked for, not what the interface is now, decides whether this is the same request again.
+        let current = existing.record?.loopback ?? (status.isLoopbackUp ? .up : .down)
+        if case .new(let loopback) = creation.kind, loopback != current {
+            return "with loopback \(current.rawValue), not \(loopback.rawValue)"
+        }
+        if creation.labels != existing.record?.labels ?? Labels() { return "with other labels" }
+        let seconds = existing.record?.lease?.seconds
+        if creation.leaseSeconds != seconds {
+            return seconds.map { "with a lease of \($0) seconds" } ?? "without a lease"
+        }
+        return nil
+    }
+}
+
+// MARK: - Steps, each run while holding the name
+
+extension NamespaceManager {
+    /// A namespace that is there, with its record, and that nobody has been told of.
+    struct Made: Sendable {
+        let name: NamespaceName
+        let status: NamespaceStatus
+        let record: NamespaceRecord
+    }
+
+    /// Makes a namespace with its record, or leaves nothing behind.
+    func make(
+        _ name: NamespaceName, _ creation: Creation, batch: String? = nil
+    ) async throws(NamespaceError) -> Made {
+        let (createdAt, start, bootID, store, kernel, logger) = (
+            clock.now, clock.uptime, bootID, store, kernel, logger
+        )
+        let record = { @Sendable (identity: NamespaceIdentity) in
+            NamespaceRecord(creation, at: createdAt, uptime: start, identity, bootID: bootID, batch: batch)
+        }
+        let status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
+            try await kernel.create(
+                name, creation.kind, mountID: mountID,
+                announce: { (identity) throws(SystemError) in
+                    try store.save(record(identity), for: name)
+                },
+                withdraw: {
+                    do throws(SystemError) {
+                        try store.remove(name)
+                    } catch {
+                        // The next start finds a record without a namespace, and removes it.
+                        logger.warning("a record could not be withdrawn", metadata: ["error": "\(error)"])
+                    }
+                })
+        }
+        return Made(name: name, status: status, record: record(status.identity))
+    }
+
+    /// Takes a namespace that was made into what we know, and tells of it.
+    func register(_ made: Made) -> Namespace {
+        let (name, status) = (made.name, made.status)
+        records[name] = made.record
+        index[name] = .init(status)
+        schedule(name, made.record.lease)
+        let namespace = describe(name, status, made.record)
+        events.append(made.record.origin == .created ? .created : .adopted, name, namespace)
+        logger.debug("namespace created", metadata: ["name": "\(name)", "inode": "\(status.identity.inode)"])
+        return namespace
+    }
+}
+
+extension NamespaceRecord {
+    fileprivate init(
+        _ creation: Creation, at time: Timestamp, uptime: Duration, _ identity: NamespaceIdentity, bootID: String,
+        batch: String?
+    ) {
+        switch creation.kind {
+        case .new(let loopback):
+            origin = .created
+            self.loopback = loopback
+        case .existing:
+            origin = .adopted
+            loopback = nil
+        }
+        createdAt = time
+        createdBy = creation.createdBy
+        self.identity = identity
+        self.bootID = bootID
+        labels = creation.labels
+        lease = creation.leaseSeconds.map { Lease(seconds: $0, from: uptime) }
+        self.batch = batch
+        request = creation.request
+    }
+
+    /// The record of a namespace that another tool made and we are to look after.
+    init(adopting identity: NamespaceIdentity, at time: Timestamp, by owner: Owner?, bootID: String) {
+        origin = .adopted
+        loopback = nil
+        createdAt = time
+        createdBy = owner
+        self.identity = identity
+        self.bootID = bootID
+        labels = Labels()
+        lease = nil
+        batch = nil
+        request = nil
+    }
+}
+
+extension NamespaceIndex.Known {
+    init(_ status: NamespaceStatus) {
+        self = .namespace(
+            device: status.identity.device, inode: status.identity.inode, mountID: status.mountID)
+    }
+}

@@ -1,0 +1,74 @@
+import LinuxKit
+import Logging
+import SystemPackage
+
+extension NamespaceManager {
+    /// Deletes a name, whoever made it and whatever it is: all mounts stacked on it, the file, the record.
+    ///
+    /// Processes inside keep the namespace alive without a name, unless `ifUnused` refuses to delete then.
+    ///
+    /// - Throws: `.notFound`; `.inUse` with the processes; `.busy` when the file stays held for a second;
+    ///   `.notANamespace` for a directory.
+    package func delete(_ name: NamespaceName, ifUnused: Bool = false) async throws(NamespaceError) {
+        try await holding(name) { () async throws(NamespaceError) in
+            if ifUnused { try await self.refuseUsed(try await self.existing(name)) }
+            guard try await self.unmake(name) else { throw Self.notFound }
+            self.events.append(.deleted, name, nil)
+            self.logger.debug("namespace deleted", metadata: ["name": "\(name)"])
+        }
+    }
+
+    /// Throws `.inUse` when processes are inside.
+    func refuseUsed(_ namespace: Namespace) async throws(NamespaceError) {
+        guard let identity = namespace.status?.identity else { return }
+        let processes: [Int32]
+        do throws(SystemError) {
+            processes = try await kernel.processes(in: identity)
+        } catch {
+            throw NamespaceError(error)
+        }
+        guard processes.isEmpty else {
+            throw NamespaceError(
+                .inUse, "Processes are inside; end them, or delete without ifUnused.", processes: processes)
+        }
+    }
+
+    /// Removes what has the name, and its record; false says that nothing had it. Call it while holding the name.
+    func unmake(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
+        let store = store
+        let giveUp = ContinuousClock.now + .seconds(1)
+        while true {
+            do throws(SystemError) {
+                let existed = try await kernel.remove(name) { () throws(SystemError) in try store.remove(name) }
+                records[name] = nil
+                index[name] = nil
+                return existed
+            } catch {
+                switch (error.operation, error.errno) {
+                case (.unlink, .resourceBusy) where ContinuousClock.now < giveUp:
+                    // Still mounted in another mount namespace, for a moment. Nobody cancels us: see MicroHTTP.
+                    try? await Task.sleep(for: .milliseconds(10))
+                case (.unlink, .resourceBusy):
+                    throw NamespaceError(
+                        .busy, "The file is held by a mount in another mount namespace; try again later.", cause: error)
+                case (.unlink, .isDirectory), (.unlink, .notPermitted):
+                    throw NamespaceError(
+                        .notANamespace, "The entry is no file, and so no namespace; remove it by hand.", cause: error)
+                default:
+                    throw NamespaceError(error)
+                }
+            }
+        }
+    }
+
+    /// Removes the record alone: what it described is gone, or another tool's by now.
+    func forget(_ name: NamespaceName) async throws(NamespaceError) {
+        guard records.removeValue(forKey: name) != nil else { return }
+        let store = store
+        do throws(SystemError) {
+            try await kernel.blocking { () throws(SystemError) in try store.remove(name) }
+        } catch {
+            throw NamespaceError(error)
+        }
+    }
+}

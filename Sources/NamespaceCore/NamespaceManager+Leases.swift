@@ -1,0 +1,85 @@
+import HeapModule
+import LinuxKit
+import Logging
+
+/// The ends of leases to come, the next one first. What is in it may be out of date: a lease that was renewed or whose
+/// namespace is gone is passed over when its turn comes.
+struct LeaseQueue {
+    struct End: Comparable {
+        /// When to look, in uptime.
+        let time: Duration
+        /// The end of the lease that is meant; with a failed deletion, earlier than `time`.
+        let deadline: Duration
+        let name: NamespaceName
+
+        static func < (left: End, right: End) -> Bool { left.time < right.time }
+    }
+
+    private var ends = Heap<End>()
+
+    var next: Duration? { ends.min?.time }
+
+    mutating func insert(_ end: End) { ends.insert(end) }
+
+    /// Takes out one whose time has come.
+    mutating func popDue(at time: Duration) -> End? {
+        guard let first = ends.min, first.time <= time else { return nil }
+        return ends.removeMin()
+    }
+}
+
+extension NamespaceManager {
+    /// Sees to it that the lease's end is acted on.
+    func schedule(_ name: NamespaceName, _ lease: Lease?) {
+        guard let deadline = lease?.deadline else { return }
+        schedule(LeaseQueue.End(time: deadline, deadline: deadline, name: name))
+    }
+
+    private func schedule(_ end: LeaseQueue.End) {
+        let isFirst = leases.next.map { end.time < $0 } ?? true
+        leases.insert(end)
+        if isFirst { startLeaseTimer() }
+    }
+
+    /// There is one timer, for the next end.
+    private func startLeaseTimer() {
+        leaseTimer?.cancel()
+        leaseTimer = nil
+        guard let next = leases.next else { return }
+        leaseTimer = Task { [clock] in
+            guard (try? await clock.sleep(until: next)) != nil else { return }
+            self.expireDue()
+        }
+    }
+
+    private func expireDue() {
+        while let end = leases.popDue(at: clock.uptime) {
+            guard records[end.name]?.lease?.deadline == end.deadline else { continue }
+            Task { await self.expire(end) }
+        }
+        startLeaseTimer()
+    }
+
+    /// Deletes a namespace whose lease has ended, processes inside or not, unless it was renewed meanwhile.
+    private func expire(_ end: LeaseQueue.End) async {
+        let name = end.name
+        do throws(NamespaceError) {
+            try await holding(name) { () async throws(NamespaceError) in
+                guard self.records[name]?.lease?.deadline == end.deadline else { return }
+                guard let namespace = try await self.look(at: name), namespace.record != nil else {
+                    // Gone, or another of the name by now.
+                    try await self.forget(name)
+                    return
+                }
+                _ = try await self.unmake(name)
+                self.events.append(.expired, name, nil)
+                self.logger.info("a lease ended, and its namespace with it", metadata: ["name": "\(name)"])
+            }
+        } catch {
+            logger.error(
+                "a namespace whose lease has ended could not be deleted; it is tried again",
+                metadata: ["name": "\(name)", "error": "\(error)"])
+            schedule(LeaseQueue.End(time: clock.uptime + .seconds(1), deadline: end.deadline, name: name))
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import LinuxKit
+import Logging
+
+extension NamespaceManager {
+    /// Follows what others do in the directory, until ``stop()``.
+    func startWatching() throws(NamespaceError) {
+        let reports: AsyncStream<DirectoryWatcher.Report>
+        do throws(SystemError) {
+            reports = try kernel.watch()
+        } catch {
+            throw NamespaceError(error)
+        }
+        watching = Task {
+            for await report in reports {
+                for name in self.surprises(in: report) { self.checkLater(name) }
+            }
+        }
+    }
+
+    /// Brings the index up to what others have done to the directory until now: the watcher's reports come a little
+    /// later, so that they show what is finished.
+    func takeInChanges() async throws(NamespaceError) {
+        let report: DirectoryWatcher.Report
+        do throws(SystemError) {
+            report = try await kernel.changes()
+        } catch {
+            throw NamespaceError(error)
+        }
+        for name in surprises(in: report) { try await check(name) }
+    }
+
+    /// The names that are not what the index says. Those that we are working on are looked at afterwards.
+    private func surprises(in report: DirectoryWatcher.Report) -> [NamespaceName] {
+        var surprises: [NamespaceName] = []
+        func compare(_ name: NamespaceName, _ seen: NamespaceIndex.Known?) {
+            guard index[name] != seen else { return }
+            if isHeld(name) { doubtful.insert(name) } else { surprises.append(name) }
+        }
+        switch report {
+        case .changed(let observations):
+            for observation in observations {
+                guard let name = NamespaceName(bytes: observation.name) else { continue }
+                compare(name, .init(observation.seen))
+            }
+        case .swept(let observations):
+            var seen: [NamespaceName: NamespaceIndex.Known] = [:]
+            seen.reserveCapacity(observations.count)
+            for observation in observations {
+                guard let name = NamespaceName(bytes: observation.name) else { continue }
+                seen[name] = .init(observation.seen)
+                compare(name, .init(observation.seen))
+            }
+            for name in index.names where seen[name] == nil { compare(name, nil) }
+        case .failed(let error):
+            logger.error("the mount directory cannot be watched", metadata: ["error": "\(error)"])
+        }
+        return surprises
+    }
+
+    /// Looks at a name, without anybody waiting for it.
+    func checkLater(_ name: NamespaceName) {
+        Task {
+            do throws(NamespaceError) {
+                try await self.check(name)
+            } catch {
+                self.logger.error(
+                    "a name that another tool changed could not be looked at",
+                    metadata: ["name": "\(name)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// Looks at a name, and tells what others have made of it.
+    private func check(_ name: NamespaceName) async throws(NamespaceError) {
+        try await holding(name) { () async throws(NamespaceError) in
+            let before = self.index[name]
+            let record = self.records[name]
+            let namespace = try await self.look(at: name)
+            let now = namespace.map { $0.status.map(NamespaceIndex.Known.init) ?? .stale }
+            self.index[name] = now
+            // The cookie knows a namespace again that has been mounted anew.
+            if before == now || record != nil && namespace?.record == record { return }
+            if case .namespace? = before { self.events.append(.vanished, name, nil) }
+            if let namespace {
+                self.events.append(.appeared, name, namespace)
+            } else if before == .stale {
+                self.events.append(.vanished, name, nil)
+            }
+            try await self.forget(name)
+        }
+    }
+}
+
+extension NamespaceIndex.Known {
+    /// nil for a name that nothing has.
+    init?(_ seen: DirectoryWatcher.Seen) {
+        switch seen {
+        case .absent: return nil
+        case .plain: self = .stale
+        case .namespaceFile(let device, let inode, let mountID):
+            self = .namespace(device: device, inode: inode, mountID: mountID)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import LinuxKit
+
+/// What was done to many names at once.
+package struct BulkDeletion: Sendable {
+    package var deleted: [NamespaceName] = []
+    package var failed: [(name: NamespaceName, error: NamespaceError)] = []
+}
+
+extension NamespaceManager {
+    /// Deletes every namespace that is meant, or only tells which ones.
+    package func delete(
+        _ selector: Selector, ifUnused: Bool = false, dryRun: Bool = false
+    ) async throws(NamespaceError) -> BulkDeletion {
+        try await takeInChanges()
+        return await delete(matches(selector), ifUnused: ifUnused, dryRun: dryRun) { namespace in
+            selector.matches(state: namespace.state, record: namespace.record)
+        }
+    }
+
+    /// Removes every entry that is no namespace, or only tells which ones. Directories and the like are left alone.
+    package func prune(dryRun: Bool = false) async throws(NamespaceError) -> BulkDeletion {
+        try await takeInChanges()
+        var selector = Selector()
+        selector.state = .stale
+        return await delete(matches(selector), ifUnused: false, dryRun: dryRun) { $0.state == .stale }
+    }
+
+    private func delete(
+        _ names: [NamespaceName], ifUnused: Bool, dryRun: Bool, where isMeant: @escaping @Sendable (Namespace) -> Bool
+    ) async -> BulkDeletion {
+        let outcomes = await concurrently(names) { name in
+            do throws(NamespaceError) {
+                return Result<Bool, NamespaceError>.success(
+                    try await self.delete(name, ifUnused: ifUnused, dryRun: dryRun, where: isMeant))
+            } catch {
+                return .failure(error)
+            }
+        }
+        var result = BulkDeletion()
+        for (name, outcome) in zip(names, outcomes) {
+            switch outcome {
+            case .success(true): result.deleted.append(name)
+            case .success(false): break
+            case .failure(let error): result.failed.append((name, error))
+            }
+        }
+        return result
+    }
+
+    /// False says that there is nothing of the name, or by now something else than what is meant.
+    private func delete(
+        _ name: NamespaceName, ifUnused: Bool, dryRun: Bool, where isMeant: @escaping @Sendable (Namespace) -> Bool
+    ) async throws(NamespaceError) -> Bool {
+        try await holding(name) { () async throws(NamespaceError) in
+            guard let namespace = try await self.look(at: name), isMeant(namespace) else { return false }
+            if ifUnused { try await self.refuseUsed(namespace) }
+            guard !dryRun else { return true }
+            guard try await self.unmake(name) else { return false }
+            self.events.append(.deleted, name, nil)
+            return true
+        }
+    }
+
+    /// The names that are meant, in byte order, as far as the index and the records tell.
+    func matches(_ selector: Selector) -> [NamespaceName] {
+        let range = index.range(after: nil, prefix: selector.prefix)
+        guard !selector.isByName else { return Array(index.names[range]) }
+        return index.names[range].filter { name in
+            let state: Namespace.State = index[name] == .stale ? .stale : .ready
+            return selector.matches(state: state, record: state == .stale ? nil : records[name])
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import LinuxKit
+
+extension NamespaceManager {
+    /// Changes labels and lease. A namespace that another tool made is ours to look after from then on.
+    ///
+    /// - Parameter owner: Who asks.
+    /// - Throws: `.notFound`; `.stale` for a file; `.preconditionFailed`; `.notANamespace` for a name that no record can
+    ///   have; `.invalidLabels`.
+    package func update(
+        _ name: NamespaceName, _ patch: Patch, if precondition: Precondition? = nil, by owner: Owner? = nil
+    ) async throws(NamespaceError) -> Namespace {
+        try await holding(name) { () async throws(NamespaceError) in
+            let namespace = try await self.existing(name)
+            guard let status = namespace.status else { throw Self.stale }
+            guard precondition?.holds(for: namespace) ?? true else {
+                throw NamespaceError(
+                    .preconditionFailed,
+                    "The namespace is in another state than If-Match says; get it again, then decide anew.")
+            }
+            guard RecordStore.canHold(name) else {
+                throw NamespaceError(.notANamespace, "The name is too long for a record; delete or rename the entry.")
+            }
+            var record =
+                namespace.record
+                ?? NamespaceRecord(adopting: status.identity, at: self.clock.now, by: owner, bootID: self.bootID)
+            try self.apply(patch, to: &record)
+            guard record != namespace.record else { return namespace }
+            if namespace.record != nil { record.version += 1 }
+            return try await self.save(record, name, status, as: namespace.record == nil ? .adopted : .updated)
+        }
+    }
+
+    /// Lets the lease start anew.
+    ///
+    /// - Throws: `.notFound`, `.noLease`.
+    package func renew(_ name: NamespaceName) async throws(NamespaceError) -> Namespace {
+        try await holding(name) { () async throws(NamespaceError) in
+            let namespace = try await self.existing(name)
+            guard var record = namespace.record, let status = namespace.status, let lease = record.lease else {
+                throw NamespaceError(.noLease, "The namespace has no lease to renew; PATCH it with one.")
+            }
+            record.lease = Lease(seconds: lease.seconds, from: self.clock.uptime)
+            record.version += 1
+            return try await self.save(record, name, status, as: .updated)
+        }
+    }
+
+    private func apply(_ patch: Patch, to record: inout NamespaceRecord) throws(NamespaceError) {
+        switch patch.labels {
+        case .removeAll?: record.labels = Labels()
+        case .merge(let changes)?:
+            do throws(Labels.Violation) {
+                record.labels = try record.labels.merging(changes)
+            } catch {
+                throw NamespaceError(.invalidLabels, error.rule)
+            }
+        case nil: break
+        }
+        switch patch.lease {
+        case .pin?: record.lease = nil
+        case .seconds(let seconds)?: record.lease = Lease(seconds: seconds, from: clock.uptime)
+        case nil: break
+        }
+    }
+
+    /// Writes the record, and only then believes it.
+    private func save(
+        _ record: NamespaceRecord, _ name: NamespaceName, _ status: NamespaceStatus, as kind: Event.Kind
+    ) async throws(NamespaceError) -> Namespace {
+        let store = store
+        do throws(SystemError) {
+            try await kernel.blocking { () throws(SystemError) in
+                CrashPoint.patchUnwritten.pass()
+                try store.save(record, for: name)
+                CrashPoint.patchWritten.pass()
+            }
+        } catch {
+            throw NamespaceError(error)
+        }
+        records[name] = record
+        schedule(name, record.lease)
+        let namespace = describe(name, status, record)
+        events.append(kind, name, namespace)
+        return namespace
+    }
+}

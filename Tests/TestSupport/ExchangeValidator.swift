@@ -19,6 +19,11 @@ package struct ExchangeValidator: Sendable {
             + bodyFailures(of: response, described: description, toHead: method == "HEAD", at: place)
     }
 
+    /// What is wrong with an event's data.
+    package func eventFailures(of event: JSONValue) throws -> [String] {
+        try schemas.failures(of: event, against: document.target(of: "#/components/schemas/Event"), at: "event")
+    }
+
     /// HEAD is as GET; OPTIONS, unknown paths and unknown methods are described once for all.
     private func describedResponse(method: String, path: String, status: Int) throws -> JSONValue? {
         let common = document.root["components"]?["responses"]

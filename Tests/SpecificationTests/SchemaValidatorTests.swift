@@ -28,6 +28,15 @@ struct SchemaValidatorTests {
         Case(
             "additionalProperties", ["properties": ["a": [:]], "additionalProperties": false],
             allows: ["a": 1], refuses: ["a": 1, "b": 2]),
+        Case(
+            "additionalProperties as a schema",
+            ["properties": ["a": ["type": "integer"]], "additionalProperties": ["type": "string"]],
+            allows: ["a": 1, "b": "x"], refuses: ["a": 1, "b": 2]),
+        Case(
+            "additionalProperties: true", ["additionalProperties": true, "maxProperties": 1],
+            allows: ["a": 1], refuses: ["a": 1, "b": 1]),
+        Case("propertyNames", ["propertyNames": ["pattern": "^[a-z]$"]], allows: ["a": 1], refuses: ["A": 1]),
+        Case("maxProperties", ["maxProperties": 1], allows: ["a": 1], refuses: ["a": 1, "b": 2]),
         Case("enum", ["enum": ["up", "down"]], allows: "up", refuses: "left"),
         Case("const", ["const": 409], allows: 409, refuses: 400),
         Case("pattern", ["pattern": "^[a-z]+$"], allows: "abc", refuses: "ab1"),
@@ -36,6 +45,7 @@ struct SchemaValidatorTests {
         Case("minLength", ["minLength": 1], allows: "a", refuses: ""),
         Case("maxLength", ["maxLength": 1], allows: "é", refuses: "ab"),
         Case("items", ["items": ["type": "string"]], allows: ["a"], refuses: ["a", 1]),
+        Case("minItems", ["minItems": 1], allows: ["a"], refuses: []),
         Case("maxItems", ["maxItems": 1], allows: ["a"], refuses: ["a", "b"]),
         Case("oneOf", ["oneOf": [["minimum": 1], ["maximum": 1]]], allows: 2, refuses: 1),
         Case("anyOf", ["anyOf": [["const": 1], ["const": 2]]], allows: 2, refuses: 3),

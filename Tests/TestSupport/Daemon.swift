@@ -6,7 +6,7 @@ package final class Daemon: Sendable {
     package let home: DaemonHome
     package let pid: Int32
     private let process: ChildProcess
-    private let validator: ExchangeValidator
+    let validator: ExchangeValidator
     private let port: UInt16?
 
     /// Starts a daemon and waits until it says that it is ready.
@@ -89,6 +89,12 @@ package final class Daemon: Sendable {
             .send(method, path, body: body, type: type, headers: headers)
     }
 
+    /// Throws unless an exchange that was made some other way is as described.
+    package func validate(_ method: String, _ path: String, _ response: HTTPResponse) throws {
+        let failures = try validator.failures(method: method, path: path, response: response)
+        guard failures.isEmpty else { throw TestFailure(failures.joined(separator: "\n")) }
+    }
+
     /// What the daemon holds now.
     package var resources: Resources { get throws { try Resources(pid: pid, mountsBelow: home.root) } }
 
@@ -127,14 +133,22 @@ package func withDaemon<Value: Sendable>(
     _ body: (Daemon) async throws -> Value
 ) async throws -> Value {
     try await withHome(netnsDirectory: netnsDirectory) { home in
-        let daemon = try await Daemon(home: home, arguments: arguments, launcher: launcher, tcp: tcp)
-        do {
-            let value = try await body(daemon)
-            try await daemon.kill()
-            return value
-        } catch {
-            try? await daemon.kill()
-            throw TestFailure("\(error)\nThe daemon's log:\n\(daemon.log.suffix(4000))")
-        }
+        try await withDaemon(in: home, arguments: arguments, launcher: launcher, tcp: tcp, body)
+    }
+}
+
+/// Runs `body` with a daemon in directories that outlive it; ends it with kill -9, unless it has ended.
+package func withDaemon<Value: Sendable>(
+    in home: DaemonHome, arguments: [String] = [], launcher: [String] = [], tcp: Bool = false,
+    _ body: (Daemon) async throws -> Value
+) async throws -> Value {
+    let daemon = try await Daemon(home: home, arguments: arguments, launcher: launcher, tcp: tcp)
+    do {
+        let value = try await body(daemon)
+        try await daemon.kill()
+        return value
+    } catch {
+        try? await daemon.kill()
+        throw TestFailure("\(error)\nThe daemon's log:\n\(daemon.log.suffix(4000))")
     }
 }

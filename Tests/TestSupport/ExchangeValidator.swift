@@ -19,6 +19,11 @@ package struct ExchangeValidator: Sendable {
             + bodyFailures(of: response, described: description, toHead: method == "HEAD", at: place)
     }
 
+    /// What is wrong with an event's data.
+    package func eventFailures(of event: JSONValue) throws -> [String] {
+        try schemas.failures(of: event, against: document.target(of: "#/components/schemas/Event"), at: "event")
+    }
+
     /// HEAD is as GET; OPTIONS, unknown paths and unknown methods are described once for all.
     private func describedResponse(method: String, path: String, status: Int) throws -> JSONValue? {
         let common = document.root["components"]?["responses"]
@@ -50,9 +55,14 @@ package struct ExchangeValidator: Sendable {
                 failures.append("\(place): no \(name)")
             }
         }
-        for name in ["location", "allow", "retry-after"] where response.headers[name] != nil {
+        for name in ["location", "allow", "retry-after", "etag", "idempotent-replayed"]
+        where response.headers[name] != nil {
             let isDescribed = described["headers"]?.object?.keys.contains { $0.lowercased() == name } ?? false
             if !isDescribed { failures.append("\(place): undocumented \(name)") }
+        }
+        let isRetried = response.status == 503 || response.problem == "idempotency-in-progress"
+        if isRetried != (response.headers["retry-after"] != nil) {
+            failures.append("\(place): Retry-After where there is none, or none where there is")
         }
         if response.headers["server"]?.hasPrefix("netnsd/") != true { failures.append("\(place): no Server") }
         return failures
@@ -67,11 +77,17 @@ package struct ExchangeValidator: Sendable {
             return ["\(place): content type \(response.headers["content-type"] ?? "missing")"]
         }
         if toHead { return response.body.isEmpty ? [] : ["\(place): a body to HEAD"] }
+        // What a stream has sent so far, perhaps nothing, is not a whole document.
+        if type == "text/event-stream" { return [] }
         guard type.hasSuffix("json") else { return response.body.isEmpty ? ["\(place): no body"] : [] }
         guard let value = try? response.json else { return ["\(place): not JSON: \(response.text.prefix(500))"] }
         var failures = try schemas.failures(of: value, against: content["schema"] ?? [:], at: place)
         if response.body.last != UInt8(ascii: "\n") { failures.append("\(place): no newline at the end") }
-        if type == "application/problem+json", value["instance"]?.string != response.headers["x-request-id"] {
+        // A replayed answer is the first one to the letter, and so is its instance.
+        let isReplayed = response.headers["idempotent-replayed"] != nil
+        if type == "application/problem+json", !isReplayed,
+            value["instance"]?.string != response.headers["x-request-id"]
+        {
             failures.append("\(place): instance is not the request's id")
         }
         return failures

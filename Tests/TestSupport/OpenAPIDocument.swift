@@ -42,18 +42,21 @@ package struct OpenAPIDocument: Sendable {
         return value
     }
 
-    /// The path template that `path` is an instance of, and its description.
+    /// The path template that `path` is an instance of, and its description; of several, the one with the fewest
+    /// parameters, as OpenAPI says.
     package func template(for path: String) -> (template: String, item: JSONValue)? {
         let segments = path.prefix { $0 != "?" }.split(separator: "/", omittingEmptySubsequences: false)
+        var best: (template: String, item: JSONValue, parameters: Int)?
         for (template, item) in root["paths"]?.object ?? [:] {
             let pattern = template.split(separator: "/", omittingEmptySubsequences: false)
             guard pattern.count == segments.count else { continue }
             let matches = zip(pattern, segments).allSatisfy { expected, actual in
                 expected.hasPrefix("{") ? !actual.isEmpty : expected == actual
             }
-            if matches { return (template, item) }
+            let parameters = pattern.count { $0.hasPrefix("{") }
+            if matches, parameters < best?.parameters ?? .max { best = (template, item, parameters) }
         }
-        return nil
+        return best.map { ($0.template, $0.item) }
     }
 
     private static func convert(_ value: Any?) throws -> JSONValue {

@@ -55,42 +55,77 @@ package final class RawConnection {
     }
 
     /// Sends a request.
-    package func send(_ method: String, _ path: String, body: String = "") throws {
-        let type = body.isEmpty ? "" : "Content-Type: application/json\r\n"
-        let head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\n\(type)Content-Length: \(body.utf8.count)\r\n\r\n"
+    package func send(_ method: String, _ path: String, body: String = "", headers: [String] = []) throws {
+        let type = body.isEmpty ? [] : ["Content-Type: application/json"]
+        let fields = ["Host: localhost", "Content-Length: \(body.utf8.count)"] + type + headers
+        let head = "\(method) \(path) HTTP/1.1\r\n" + fields.map { $0 + "\r\n" }.joined() + "\r\n"
         try send(Data((head + body).utf8))
     }
 
-    /// Reads one whole response.
+    /// Reads one whole response, which must have a Content-Length or no body.
     package func response() throws -> HTTPResponse {
+        var response = try responseHead()
+        let length = response.headers["content-length"].flatMap { Int($0) } ?? 0
+        while received.count < length { try receive() }
+        response.body = take(length)
+        return response
+    }
+
+    /// Reads a response up to its body.
+    package func responseHead() throws -> HTTPResponse {
         let separator = Data("\r\n\r\n".utf8)
         while true {
             while received.firstRange(of: separator) == nil { try receive() }
             guard let end = received.firstRange(of: separator) else { continue }
             let head = String(decoding: received[..<end.lowerBound], as: UTF8.self)
             received = Data(received[end.upperBound...])
-            var response = try HTTPResponse(head: head, body: Data())
-            if response.status < 200 { continue }
-            let length = response.headers["content-length"].flatMap { Int($0) } ?? 0
-            while received.count < length { try receive() }
-            response.body = Data(received.prefix(length))
-            received = Data(received.dropFirst(length))
-            return response
+            let response = try HTTPResponse(head: head, body: Data())
+            if response.status >= 200 { return response }
         }
     }
 
+    /// Reads one chunk of a body that comes in chunks; nil at its end, be that the last chunk or the connection's end.
+    package func chunk() throws -> Data? {
+        let lineEnd = Data("\r\n".utf8)
+        while received.firstRange(of: lineEnd) == nil {
+            guard try receiveMore() else { return nil }
+        }
+        guard let end = received.firstRange(of: lineEnd) else { return nil }
+        let size = String(decoding: received[..<end.lowerBound].prefix { $0 != UInt8(ascii: ";") }, as: UTF8.self)
+        guard let length = Int(size, radix: 16) else { throw TestFailure("no chunk size: \(size)") }
+        let whole = end.upperBound - received.startIndex + length + lineEnd.count
+        while received.count < whole {
+            guard try receiveMore() else { return nil }
+        }
+        let chunk = take(whole)
+        return length == 0 ? nil : chunk.dropFirst(whole - length - lineEnd.count).dropLast(lineEnd.count)
+    }
+
     /// Sends a request and reads its response.
-    package func exchange(_ method: String, _ path: String, body: String = "") throws -> HTTPResponse {
-        try send(method, path, body: body)
+    package func exchange(
+        _ method: String, _ path: String, body: String = "", headers: [String] = []
+    ) throws -> HTTPResponse {
+        try send(method, path, body: body, headers: headers)
         return try response()
     }
 
     private func receive() throws {
+        guard try receiveMore() else { throw TestFailure("connection closed") }
+    }
+
+    /// False when the peer has closed the connection, orderly or not.
+    private func receiveMore() throws -> Bool {
         var buffer = [UInt8](repeating: 0, count: 65536)
         let count = recv(descriptor, &buffer, buffer.count, 0)
-        guard count > 0 else {
-            throw TestFailure(count == 0 ? "connection closed" : "recv: \(String(cString: strerror(errno)))")
-        }
+        if count == 0 || (count < 0 && errno == ECONNRESET) { return false }
+        guard count > 0 else { throw TestFailure("recv: \(String(cString: strerror(errno)))") }
         received.append(contentsOf: buffer[..<count])
+        return true
+    }
+
+    private func take(_ count: Int) -> Data {
+        let taken = Data(received.prefix(count))
+        received = Data(received.dropFirst(count))
+        return taken
     }
 }

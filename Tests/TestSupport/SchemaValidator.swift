@@ -8,9 +8,9 @@ package struct SchemaValidator: Sendable {
     package init(_ document: OpenAPIDocument) { self.document = document }
 
     private static let known: Set<String> = [
-        "$ref", "type", "properties", "required", "additionalProperties", "enum", "const", "pattern", "minimum",
-        "maximum", "minLength", "maxLength", "items", "maxItems", "oneOf", "anyOf", "allOf", "not", "format",
-        "description", "title", "examples", "example", "default",
+        "$ref", "type", "properties", "required", "additionalProperties", "propertyNames", "maxProperties", "enum",
+        "const", "pattern", "minimum", "maximum", "minLength", "maxLength", "items", "minItems", "maxItems", "oneOf",
+        "anyOf", "allOf", "not", "format", "description", "title", "examples", "example", "default",
     ]
 
     /// What is wrong with `value`, each with where it is; empty when nothing is.
@@ -28,12 +28,7 @@ package struct SchemaValidator: Sendable {
             failures += try memberFailures(of: members, against: schema, at: place)
         }
         if case .array(let items) = value {
-            if let limit = schema["maxItems"]?.int, items.count > limit { failures.append("\(place): too many items") }
-            if let itemSchema = schema["items"] {
-                for (index, item) in items.enumerated() {
-                    failures += try self.failures(of: item, against: itemSchema, at: "\(place)[\(index)]")
-                }
-            }
+            failures += try itemFailures(of: items, against: schema, at: place)
         }
         return try failures + combinationFailures(of: value, against: schema, at: place)
     }
@@ -45,12 +40,33 @@ package struct SchemaValidator: Sendable {
         for key in schema["required"]?.array ?? [] {
             if let key = key.string, members[key] == nil { failures.append("\(place).\(key): missing") }
         }
+        if let limit = schema["maxProperties"]?.int, members.count > limit {
+            failures.append("\(place): too many members")
+        }
         for (key, member) in members {
+            if let nameSchema = schema["propertyNames"] {
+                failures += try self.failures(of: .string(key), against: nameSchema, at: "\(place).\(key)")
+            }
             if let memberSchema = schema["properties"]?[key] {
                 failures += try self.failures(of: member, against: memberSchema, at: "\(place).\(key)")
             } else if schema["additionalProperties"] == .bool(false) {
                 failures.append("\(place).\(key): undocumented")
+            } else if let others = schema["additionalProperties"], others.object != nil {
+                failures += try self.failures(of: member, against: others, at: "\(place).\(key)")
             }
+        }
+        return failures
+    }
+
+    private func itemFailures(
+        of items: [JSONValue], against schema: JSONValue, at place: String
+    ) throws -> [String] {
+        var failures: [String] = []
+        if let limit = schema["minItems"]?.int, items.count < limit { failures.append("\(place): too few items") }
+        if let limit = schema["maxItems"]?.int, items.count > limit { failures.append("\(place): too many items") }
+        guard let itemSchema = schema["items"] else { return failures }
+        for (index, item) in items.enumerated() {
+            failures += try self.failures(of: item, against: itemSchema, at: "\(place)[\(index)]")
         }
         return failures
     }

@@ -1,14 +1,15 @@
 import JSONText
 import LinuxKit
 import NamespaceCore
-import SystemPackage
 
 /// The body that asks for a namespace, alone or as an item of a batch.
 enum CreateBody {
     static let fields = ["name", "namePrefix", "loopback", "labels", "leaseSeconds", "from"]
 
     /// What the fields ask for.
-    static func creation(_ fields: Fields, by owner: Owner?) throws(Problem) -> Creation {
+    ///
+    /// - Parameter directory: The mount directory, whose names can be adopted.
+    static func creation(_ fields: Fields, in directory: String, by owner: Owner?) throws(Problem) -> Creation {
         let name = try fields.creatableName()
         let prefix = try fields.string("namePrefix")
         if let prefix {
@@ -19,7 +20,8 @@ enum CreateBody {
         }
         return Creation(
             name.map { .exactly($0) } ?? .generated(prefix: prefix ?? NamespaceName.defaultPrefix),
-            try fields.kind(), labels: try fields.labels(), leaseSeconds: try fields.leaseSeconds(), createdBy: owner)
+            try fields.kind(in: directory), labels: try fields.labels(), leaseSeconds: try fields.leaseSeconds(),
+            createdBy: owner)
     }
 }
 
@@ -34,7 +36,7 @@ extension Fields {
     }
 
     /// A new namespace with its `loopback`, or the one that `from` tells of.
-    fileprivate func kind() throws(Problem) -> Creation.Kind {
+    fileprivate func kind(in directory: String) throws(Problem) -> Creation.Kind {
         guard let value = self["from"] else { return .new(try loopback()) }
         guard self["loopback"] == nil else {
             throw problem("loopback", "An existing namespace is left as it is; give loopback or from, not both.")
@@ -45,10 +47,10 @@ extension Fields {
         switch (process, path) {
         case (let process?, nil): return .existing(.process(Int32(process)))
         case (nil, let path?):
-            guard path.utf8.count < 4096, !path.utf8.contains(0), path.hasPrefix("/") else {
+            guard let source = NamespaceSource(path: path, directory: directory) else {
                 throw from.problem("path", "A namespace is taken from \(NamespaceSource.pathRule).")
             }
-            return .existing(.path(FilePath(path)))
+            return .existing(source)
         default: throw problem("from", "from has either pid or path.")
         }
     }
@@ -90,5 +92,5 @@ extension Fields {
 
 extension Labels.Violation {
     /// Where in a body it stands.
-    var field: String { key.isEmpty ? "labels" : "labels.\(key)" }
+    var field: String { key.map { "labels.\($0)" } ?? "labels" }
 }

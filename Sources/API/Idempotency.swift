@@ -25,7 +25,8 @@ func answerOnce(
     guard let key = call.request.headerFields[.idempotencyKey] else { return try await answer(nil, [:]) }
     guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
         throw Problem(
-            .invalidParameter, "The key is 1 to 255 visible ASCII characters, without spaces.", field: "Idempotency-Key")
+            .invalidParameter, "The key is 1 to 255 visible ASCII characters, without spaces.", field: "Idempotency-Key"
+        )
     }
     let method = Array(call.request.method.rawValue.utf8)
     let mark = RequestMark(key: key, fingerprint: Fingerprint(of: [method] + call.target.segments + [body]))

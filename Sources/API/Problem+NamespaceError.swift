@@ -25,7 +25,7 @@ extension Problem {
             case .noLease: .noLease
             case .sourceNotFound: .sourceNotFound
             case .notANetworkNamespace: .notANetworkNamespace
-            case .sourceNotAllowed, .invalidLabels: .invalidField
+            case .invalidLabels: .invalidField
             case .processNotFound: .processNotFound
             case .kernelFailure: .kernelFailure
             }
@@ -40,12 +40,8 @@ extension Problem {
     /// What kept a namespace from being made, with the field that asked for the impossible.
     init(_ error: NamespaceError, of creation: Creation) {
         self.init(error)
-        switch (error.code, creation.kind) {
-        case (.sourceNotFound, .existing(let source)), (.notANetworkNamespace, .existing(let source)),
-            (.sourceNotAllowed, .existing(let source)):
-            field = if case .process = source { "from.pid" } else { "from.path" }
-        default:
-            break
+        if case .existing(let source) = creation.kind, [.sourceNotFound, .notANetworkNamespace].contains(error.code) {
+            field = source.isOfProcess ? "from.pid" : "from.path"
         }
     }
 

@@ -53,20 +53,10 @@ package struct NamespaceDirectory: Sendable {
         let path = path(of: name)
         try directory.verify(mountID: mountID)
         try refuseTaken(path)
-        if case .path(let source) = source { try refuseForeign(source) }
         let namespace = try source.open()
         let status = try look(into: namespace, path: source.path, on: &thread)
         let handle = FilePath("/proc/thread-self/fd/\(namespace.rawValue)")
         return try publish(handle, status, as: path, announce: announce, withdraw: withdraw)
-    }
-
-    /// Throws `.verifySource` for a path that is neither one of procfs nor a name in this directory.
-    private func refuseForeign(_ path: FilePath) throws(SystemError) {
-        guard !NamespaceSource.isProcessPath(path.string) else { return }
-        // The directory may be spelt another way, such as /var/run/netns.
-        guard path.lastComponent?.kind == .regular, let parent = try? FileSystem.resolve(path.removingLastComponent()),
-            parent == directory.path
-        else { throw SystemError(.verifySource, path, errno: .notPermitted) }
     }
 
     /// Mounts a namespace on a file made for it, all of it announced before; answers its status with the new mount's id.
@@ -141,14 +131,20 @@ package struct NamespaceDirectory: Sendable {
     package func remove(_ name: [UInt8]) throws(SystemError) -> Bool {
         let path = path(of: name)
         // Before anything is detached: a directory's mounts are no namespaces of ours to take away.
-        if let node = try? Node.at(path, following: false), node.isDirectory {
-            throw SystemError(.unlink, path, errno: .isDirectory)
-        }
+        try refuseDirectory(name)
         while try detach(path) {}
         CrashPoint.namespaceDetached.pass()
         let existed = try FileSystem.unlink(path)
         CrashPoint.fileUnlinked.pass()
         return existed
+    }
+
+    /// Throws what ``remove(_:)`` does for a directory.
+    package func refuseDirectory(_ name: [UInt8]) throws(SystemError) {
+        let path = path(of: name)
+        if let node = try? Node.at(path, following: false), node.isDirectory {
+            throw SystemError(.unlink, path, errno: .isDirectory)
+        }
     }
 
     /// Detaches the top mount of `path`; false says that there was none.

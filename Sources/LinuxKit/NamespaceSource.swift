@@ -3,28 +3,44 @@ import Glibc
 package import SystemPackage
 
 /// An existing network namespace to give a name to, as `ip netns attach` does.
-package enum NamespaceSource: Sendable, Equatable {
-    /// The namespace of a process's main thread.
-    case process(Int32)
-    /// One that a path leads to: a file of procfs, or another name in the mount directory.
-    case path(FilePath)
-
+package struct NamespaceSource: Sendable, Hashable {
     /// Where the namespace is found.
-    package var path: FilePath {
-        switch self {
-        case .process(let process): FilePath("/proc/\(process)/ns/net")
-        case .path(let path): path
-        }
+    package let path: FilePath
+    /// Whether it was asked for by a process's number.
+    package let isOfProcess: Bool
+    /// Whether links are followed: in procfs alone, whose magic links are no paths.
+    private let followsLinks: Bool
+
+    /// The namespace of a process's main thread.
+    package static func process(_ process: Int32) -> NamespaceSource {
+        NamespaceSource(path: FilePath("/proc/\(process)/ns/net"), isOfProcess: true, followsLinks: true)
+    }
+
+    /// One that a path leads to: a file of procfs, or a name in the mount directory. nil for any other path: nothing below
+    /// `/proc/PID/root` or the like is taken, it could be any file.
+    ///
+    /// - Parameter directory: The mount directory. `/run/netns` may be spelt `/var/run/netns` too.
+    package init?(path: String, directory: String) {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        let name = parts.last ?? ""
+        let parent = path.dropLast(name.utf8.count + 1)
+        let isInDirectory = parent == directory || directory == "/run/netns" && parent == "/var/run/netns"
+        let isName = !["", ".", ".."].contains(name) && !path.utf8.contains(0)
+        guard Self.isProcessPath(parts) || isInDirectory && isName else { return nil }
+        self.init(path: FilePath(path), isOfProcess: false, followsLinks: !isInDirectory)
+    }
+
+    private init(path: FilePath, isOfProcess: Bool, followsLinks: Bool) {
+        self.path = path
+        self.isOfProcess = isOfProcess
+        self.followsLinks = followsLinks
     }
 
     /// The forms of a path that are taken, in words for a person.
     package static let pathRule =
         "/proc/PID/ns/net, /proc/PID/task/TID/ns/net, /proc/PID/fd/N, or a name in the mount directory"
 
-    /// Whether a path has one of the forms of procfs, by its text alone. Nothing below `/proc/PID/root` or the like is
-    /// taken: that could be any file.
-    package static func isProcessPath(_ path: String) -> Bool {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    private static func isProcessPath(_ parts: [Substring]) -> Bool {
         guard parts.count >= 4, parts[0] == "", parts[1] == "proc", isNumber(parts[2]) else { return false }
         return switch parts.count {
         case 5: parts[3] == "ns" && parts[4] == "net" || parts[3] == "fd" && isNumber(parts[4])
@@ -43,9 +59,7 @@ package enum NamespaceSource: Sendable, Equatable {
     /// - Throws: `.openSource` with `.noSuchFileOrDirectory` or `.noSuchProcess` when there is nothing; `.verifySource`
     ///   with `.invalidArgument` when it is no network namespace.
     func open() throws(SystemError) -> OwnedDescriptor {
-        // Links are followed in procfs alone, whose magic links are no paths.
-        let follow = if case .path(let path) = self, !Self.isProcessPath(path.string) { O_NOFOLLOW } else { CInt(0) }
-        let handle = try OwnedDescriptor.open(path, clinux_o_path | follow, as: .openSource)
+        let handle = try OwnedDescriptor.open(path, clinux_o_path | (followsLinks ? 0 : O_NOFOLLOW), as: .openSource)
         let ours = FilePath("/proc/thread-self/fd/\(handle.rawValue)")
         guard try Node.isNamespace(ours) else { throw SystemError(.verifySource, path, errno: .invalidArgument) }
         let namespace = try OwnedDescriptor.open(ours, O_RDONLY, as: .openSource)

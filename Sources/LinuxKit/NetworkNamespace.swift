@@ -55,7 +55,8 @@ enum CurrentNamespace {
         if raisingLoopback { try call(.raiseLoopback) { clinux_loopback_raise(socket.rawValue) } }
         return NamespaceStatus(
             identity: NamespaceIdentity(device: node.device, inode: node.inode, cookie: try cookie(socket)),
-            isLoopbackUp: try call(.readLoopback) { clinux_loopback_is_up(socket.rawValue) } != 0, mountID: node.mountID)
+            isLoopbackUp: try call(.readLoopback) { clinux_loopback_is_up(socket.rawValue) } != 0, mountID: node.mountID
+        )
     }
 
     private static func cookie(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> UInt64? {

@@ -10,7 +10,8 @@ package struct Labels: Sendable, Equatable {
 
     /// Why a set of labels is not allowed.
     package struct Violation: Error, Equatable {
-        package let key: String
+        /// The label that is not; nil when there are too many.
+        package let key: String?
         /// For a person: what is allowed.
         package let rule: String
     }
@@ -20,7 +21,7 @@ package struct Labels: Sendable, Equatable {
 
     package init(_ values: [String: String]) throws(Violation) {
         guard values.count <= Self.most else {
-            throw Violation(key: "", rule: "There are at most \(Self.most) labels.")
+            throw Violation(key: nil, rule: "There are at most \(Self.most) labels.")
         }
         for (key, value) in values {
             guard Self.isKey(key) else { throw Violation(key: key, rule: Self.keyRule) }

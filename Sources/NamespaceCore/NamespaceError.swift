@@ -35,8 +35,6 @@ package struct NamespaceError: Error, Sendable {
         case sourceNotFound
         /// What was to be adopted is no network namespace.
         case notANetworkNamespace
-        /// A path that could be anything was to be adopted.
-        case sourceNotAllowed
         case processNotFound
         case shuttingDown
         /// The kernel answered something we have no better word for.
@@ -72,8 +70,6 @@ extension NamespaceError {
             (code, message) = (
                 .missingCapability, "The daemon may not look at this process; it needs CAP_SYS_PTRACE to."
             )
-        case (.verifySource, .notPermitted):
-            (code, message) = (.sourceNotAllowed, "A namespace is taken from \(NamespaceSource.pathRule).")
         case (.verifySource, _):
             (code, message) = (.notANetworkNamespace, "What is to get a name is no network namespace.")
         case (.submitJob, _):

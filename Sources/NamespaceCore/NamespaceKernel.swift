@@ -24,6 +24,9 @@ package protocol NamespaceKernel: Sendable {
         _ name: NamespaceName, didRemove: @escaping @Sendable () throws(SystemError) -> Void
     ) async throws(SystemError) -> Bool
 
+    /// Throws what ``remove(_:didRemove:)`` would for something that is no file.
+    func refuseDirectory(_ name: NamespaceName) async throws(SystemError)
+
     /// Looks at names, in their order.
     func inspect(_ names: [NamespaceName]) async throws(SystemError) -> [NamespaceDirectory.Entry]
 
@@ -106,6 +109,10 @@ package final class LinuxKernel: NamespaceKernel {
         }
     }
 
+    package func refuseDirectory(_ name: NamespaceName) async throws(SystemError) {
+        try await blocking { [namespaces] () throws(SystemError) in try namespaces.refuseDirectory(name.bytes) }
+    }
+
     package func inspect(_ names: [NamespaceName]) async throws(SystemError) -> [NamespaceDirectory.Entry] {
         try await workers.run { [namespaces] (thread) throws(SystemError) in
             var entries: [NamespaceDirectory.Entry] = []
@@ -159,7 +166,8 @@ package final class LinuxKernel: NamespaceKernel {
     }
 
     package func hostFacts() async throws(SystemError) -> HostFacts {
-        try await blocking { [namespaces] () throws(SystemError) in try HostFacts.read(directory: namespaces.directory) }
+        try await blocking { [namespaces] () throws(SystemError) in try HostFacts.read(directory: namespaces.directory)
+        }
     }
 
     package func blocking<Value: Sendable>(

@@ -52,13 +52,26 @@ extension NamespaceManager {
                     throw NamespaceError(
                         .busy, "The file is held by a mount in another mount namespace; try again later.", cause: error)
                 case (.unlink, .isDirectory), (.unlink, .notPermitted):
-                    throw NamespaceError(
-                        .notANamespace, "The entry is no file, and so no namespace; remove it by hand.", cause: error)
+                    throw Self.noFile(error)
                 default:
                     throw NamespaceError(error)
                 }
             }
         }
+    }
+
+    /// Throws what deleting a directory would.
+    func refuseDirectory(_ name: NamespaceName) async throws(NamespaceError) {
+        do throws(SystemError) {
+            try await kernel.refuseDirectory(name)
+        } catch {
+            throw Self.noFile(error)
+        }
+    }
+
+    private static func noFile(_ cause: SystemError) -> NamespaceError {
+        NamespaceError(
+            .notANamespace, "The entry is no file, and so no namespace; remove it by hand.", cause: cause)
     }
 
     /// Removes the record alone: what it described is gone, or another tool's by now.

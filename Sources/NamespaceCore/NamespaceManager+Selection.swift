@@ -54,7 +54,10 @@ extension NamespaceManager {
         try await holding(name) { () async throws(NamespaceError) in
             guard let namespace = try await self.look(at: name), isMeant(namespace) else { return false }
             if ifUnused { try await self.refuseUsed(namespace) }
-            guard !dryRun else { return true }
+            guard !dryRun else {
+                try await self.refuseDirectory(name)
+                return true
+            }
             guard try await self.unmake(name) else { return false }
             self.events.append(.deleted, name, nil)
             return true

@@ -53,6 +53,9 @@ package actor NamespaceManager {
         try await holding(name) { () async throws(NamespaceError) in try await self.existing(name) }
     }
 
+    /// The mount directory's resolved path.
+    package nonisolated var directory: String { kernel.directory }
+
     static let notFound = NamespaceError(.notFound, "There is no entry of this name in the mount directory.")
 }
 

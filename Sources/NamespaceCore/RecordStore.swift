@@ -48,7 +48,8 @@ package struct RecordStore: Sendable {
     package func load(bootID: String) throws(SystemError) -> Contents {
         try files.clear()
         var contents = Contents()
-        for file in try FileSystem.names(in: directory) where file.reversed().starts(with: Self.suffix.utf8.reversed()) {
+        for file in try FileSystem.names(in: directory) where file.reversed().starts(with: Self.suffix.utf8.reversed())
+        {
             let path = directory.entry(file)
             guard let content = try? FileSystem.read(path), let (name, record) = NamespaceRecord.parse(content),
                 self.path(of: name) == path

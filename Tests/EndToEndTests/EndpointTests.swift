@@ -8,7 +8,7 @@ struct EndpointTests {
         try await withDaemon(tcp: true) { daemon in
             let paths = [
                 "/healthz", "/readyz", "/openapi.yaml", "/v1/version", "/v1/host", "/v1/namespaces", "/v1/namespaces/a",
-                "/v1/namespaces/a/processes", "/v1/processes/1/namespace",
+                "/v1/namespaces/a/processes", "/v1/processes/\(daemon.pid)/namespace",
             ]
             let created = try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"a"}"#, over: transport)
             #expect(created.status == 201)

@@ -29,11 +29,11 @@ final class Recorder: Sendable {
             switch report {
             case .changed(let observations):
                 for observation in observations {
-                    names[observation.name] = observation.seen == .absent ? nil : observation.seen
+                    names[observation.name] = observation.seen == .absent ? nil : observation.seen.regardlessOfMount
                 }
                 note(observations)
             case .swept(let observations):
-                names = Dictionary(observations.map { ($0.name, $0.seen) }) { $1 }
+                names = Dictionary(observations.map { ($0.name, $0.seen.regardlessOfMount) }) { $1 }
                 note(observations)
             case .failed:
                 break
@@ -69,7 +69,7 @@ final class Recorder: Sendable {
         _ name: String, _ seen: DirectoryWatcher.Seen, sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         try await expect("\(name) is \(seen)", sourceLocation: sourceLocation) {
-            ($0.names[Array(name.utf8)]?.regardlessOfMount ?? .absent) == seen
+            ($0.names[Array(name.utf8)] ?? .absent) == seen
         }
     }
 }
@@ -129,7 +129,7 @@ extension Scratch {
 
 extension DirectoryWatcher.Seen {
     var regardlessOfMount: DirectoryWatcher.Seen {
-        guard case .namespaceFile(let device, let inode, let mountID) = self else { return self }
-        return .namespaceFile(device: device, inode: inode, mountID: mountID == 0 ? 1 : 0)
+        guard case .namespaceFile(let device, let inode, _) = self else { return self }
+        return .namespaceFile(device: device, inode: inode, mountID: 0)
     }
 }

@@ -19,7 +19,8 @@ import Testing
         #expect(try results[2].get().name.description == "c")
     }
 
-    @Test("an atomic batch that fails leaves nothing, tells nobody, and says which item it was") func atomic() async throws
+    @Test("an atomic batch that fails leaves nothing, tells nobody, and says which item it was") func atomic()
+        async throws
     {
         let bench = try Bench()
         let manager = try bench.manager()
@@ -55,7 +56,8 @@ import Testing
         #expect(try await manager.list(limit: 1).total == 20)
     }
 
-    @Test("a start undoes an atomic batch that was not committed, whole namespaces too") func uncommitted() async throws {
+    @Test("a start undoes an atomic batch that was not committed, whole namespaces too") func uncommitted() async throws
+    {
         let bench = try Bench()
         let first = try bench.manager()
         _ = try await first.create(try name("other"))

@@ -21,7 +21,8 @@ final class Bench {
     func manager(bootID: String = "boot") throws -> NamespaceManager {
         NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: directory),
-            answers: try AnswerStore(directory: directory, kernel: kernel, bootID: bootID, clock: clock), bootID: bootID,
+            answers: try AnswerStore(directory: directory, kernel: kernel, bootID: bootID, clock: clock),
+            bootID: bootID,
             clock: clock, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 

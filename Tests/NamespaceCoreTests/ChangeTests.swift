@@ -21,7 +21,8 @@ import Testing
         let patch = Patch(labels: .merge(["a": nil, "b": "3", "c": "4"]))
         let patched = try await manager.update(name, patch, if: .tags([created.tag]))
         #expect(patched.record?.labels.values == ["b": "3", "c": "4"])
-        #expect(await code { _ = try await manager.update(name, patch, if: .tags([created.tag])) } == .preconditionFailed)
+        #expect(
+            await code { _ = try await manager.update(name, patch, if: .tags([created.tag])) } == .preconditionFailed)
         #expect(try await manager.update(name, patch, if: .any).tag == patched.tag)
         #expect(try await manager.update(name, Patch(labels: .removeAll)).record?.labels == Labels())
         #expect(await code { _ = try await manager.update(try NamespaceCoreTests.name("b"), patch) } == .notFound)

@@ -110,6 +110,8 @@ final class FakeKernel: NamespaceKernel {
         return existed
     }
 
+    func refuseDirectory(_ name: NamespaceName) async throws(SystemError) {}
+
     func inspect(_ names: [NamespaceName]) async throws(SystemError) -> [NamespaceDirectory.Entry] {
         state.withLock { state in names.map { state.entries[$0] ?? .absent } }
     }

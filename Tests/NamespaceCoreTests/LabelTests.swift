@@ -30,7 +30,9 @@ import Testing
         #expect(Selector.Requirement("a=") == .equals("a", ""))
         #expect(Selector.Requirement("a!=b") == .differs("a", "b"))
         #expect(Selector.Requirement("x.y/a") == .exists("x.y/a"))
-        for text in ["", "=b", "!=b", "a==b", "!a", "a=b=c", "a b"] { #expect(Selector.Requirement(text) == nil, "\(text)") }
+        for text in ["", "=b", "!=b", "a==b", "!a", "a=b=c", "a b"] {
+            #expect(Selector.Requirement(text) == nil, "\(text)")
+        }
     }
 
     @Test("records come back as they were written") func records() throws {

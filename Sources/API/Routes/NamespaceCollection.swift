@@ -27,7 +27,8 @@ extension Route {
 
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let creation = try CreateBody.creation(Fields(body: body, allowing: CreateBody.fields), by: call.owner)
+    let fields = try Fields(body: body, allowing: CreateBody.fields)
+    let creation = try CreateBody.creation(fields, in: manager.directory, by: call.owner)
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         var creation = creation
         creation.request = mark

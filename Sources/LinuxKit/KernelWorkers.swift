@@ -23,6 +23,10 @@ package final class KernelWorkers: Sendable {
     }
 
     private let state = Mutex(State())
+    /// The queue's, for a thread that looks out for a job without the lock.
+    private let queueLength = Atomic<Int>(0)
+    /// Whether a thread is looking out for a job, so that none need be woken.
+    private let isWatched = Atomic<Bool>(false)
     private let home: HomeNamespace
     private let idleWork: @Sendable () -> Bool
 
@@ -70,6 +74,8 @@ package final class KernelWorkers: Sendable {
         let (isAccepted, sleeper) = state.withLock { state -> (Bool, DispatchSemaphore?) in
             guard !state.isStopping else { return (false, nil) }
             state.queue.append(job)
+            queueLength.store(state.queue.count, ordering: .relaxed)
+            if state.queue.count == 1, isWatched.load(ordering: .relaxed) { return (true, nil) }
             return (true, state.idle.popLast())
         }
         sleeper?.signal()
@@ -119,12 +125,17 @@ package final class KernelWorkers: Sendable {
     /// How long a thread waits for a job before it turns to the idle work, which would get in the way of a burst.
     private static let idlePause = DispatchTimeInterval.milliseconds(50)
 
+    /// How long it rests between two pieces of idle work.
+    private static let idleRest = DispatchTimeInterval.milliseconds(2)
+
     /// Waits for a job; nil tells the thread to end.
     private func next(_ wakeUp: DispatchSemaphore) -> Job? {
+        watchForJob()
         var hasIdleWork = true
         while true {
             let (job, isStopping) = state.withLock { state -> (Job?, Bool) in
                 let job = state.queue.popFirst()
+                queueLength.store(state.queue.count, ordering: .relaxed)
                 if job == nil && !state.isStopping { state.idle.append(wakeUp) }
                 return (job, state.isStopping)
             }
@@ -133,14 +144,28 @@ package final class KernelWorkers: Sendable {
                 wakeUp.wait()
                 continue
             }
-            while wakeUp.wait(timeout: .now() + Self.idlePause) == .timedOut {
+            var pause = Self.idlePause
+            while wakeUp.wait(timeout: .now() + pause) == .timedOut {
                 guard idleWork() else {
                     hasIdleWork = false
                     wakeUp.wait()
                     break
                 }
+                pause = Self.idleRest
             }
         }
+    }
+
+    /// How long a thread looks out for its next job before it sleeps, if it alone is at work: as long as a client that
+    /// makes one request after the other takes. Waking up takes half of that, and leaves the caches cold.
+    private static let watchTime = Duration.microseconds(200)
+
+    private func watchForJob() {
+        guard state.withLock({ $0.idle.count == $0.threads - 1 && $0.threads > 1 }) else { return }
+        let end = ContinuousClock.now + Self.watchTime
+        isWatched.store(true, ordering: .relaxed)
+        defer { isWatched.store(false, ordering: .relaxed) }
+        while queueLength.load(ordering: .relaxed) == 0, ContinuousClock.now < end {}
     }
 
     private func threadEnded(replace: Bool) {

@@ -13,7 +13,7 @@ package final class RecycledFiles: Sendable {
     /// Spares kept at most; each is an inode and a block.
     private static let mostSpares = 512
     /// Spares made in advance by ``restock()``.
-    private static let stock = 128
+    private static let stock = 512
 
     private struct State {
         var spares: [(path: FilePath, size: Int)] = []

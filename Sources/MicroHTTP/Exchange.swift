@@ -29,6 +29,8 @@ final class Exchange: Sendable {
         var discarded = 0
         /// The jobs of the answering task that wait for the connection's thread.
         var jobs: [UnownedJob] = []
+        /// Until when the connection's thread is to look out for the answer instead of going back to sleep.
+        var watchEnd: ContinuousClock.Instant?
         /// Whether the connection is suspended, and nobody has begun to resume it.
         var isSuspended = false
         var hasConnection = true
@@ -41,6 +43,8 @@ final class Exchange: Sendable {
     private static let patience = 1024 * 1024
 
     private let state = Mutex(State())
+    /// Whether a job or the answer has come since the answer was said to be near.
+    private let hasNews = Atomic<Bool>(false)
     private let server: ServerCore
     private let target: Result<RequestTarget, RequestTarget.Malformation>
     private let began = Exchange.now()
@@ -158,7 +162,7 @@ final class Exchange: Sendable {
         state.withLock { $0.phase = .running }
         // Its first job is in `jobs` at the return, and `proceed` runs it.
         Task(executorPreference: self) {
-            let response = await answer(body)
+            let response = await NearAnswer.$current.withValue(NearAnswer(exchange: self)) { await answer(body) }
             self.complete(with: response)
         }
         return proceed(on: connection)
@@ -174,6 +178,10 @@ final class Exchange: Sendable {
                     state.phase = .queued
                     return .queue(response)
                 }
+                if let end = state.watchEnd {
+                    state.watchEnd = nil
+                    return .watch(until: end)
+                }
                 // Under the lock: whoever brings a job or the answer either is seen above or sees the suspension.
                 state.isSuspended = server.suspend(self, connection)
                 return state.isSuspended ? .wait : .refuse(state.request)
@@ -182,6 +190,7 @@ final class Exchange: Sendable {
             // SAFETY: enqueue took the job from the runtime, and it is run here once.
             case .run(let job): unsafe job.runSynchronously(on: asUnownedTaskExecutor())
             case .queue(let response): return queue(response, on: connection, close: server.isDraining)
+            case .watch(let end): watch(until: end)
             case .wait: return .YES
             case .refuse(let request?): return refuse(.shuttingDown, request, on: connection)
             case .refuse(nil): return .NO
@@ -192,8 +201,31 @@ final class Exchange: Sendable {
     private enum Next {
         case run(UnownedJob)
         case queue(Response)
+        /// The answer is a matter of microseconds.
+        case watch(until: ContinuousClock.Instant)
         case wait
         case refuse(Request?)
+    }
+
+    /// How long a thread that was told that an answer is near looks out for it.
+    private static let watchTime = Duration.microseconds(150)
+
+    /// Looks out for a job or the answer, without the lock, which whoever brings one needs.
+    private func watch(until end: ContinuousClock.Instant) {
+        while !hasNews.load(ordering: .acquiring), ContinuousClock.now < end {}
+    }
+
+    /// Wakes the connection's thread for an answer that is not there yet: waking it takes longer than the rest of the
+    /// answer does.
+    func answerIsNear() {
+        let isWaiting = state.withLock { state in
+            guard case .running = state.phase, state.isSuspended else { return false }
+            state.watchEnd = .now + Self.watchTime
+            hasNews.store(false, ordering: .relaxed)
+            state.isSuspended = false
+            return true
+        }
+        if isWaiting { server.suspendedConnection(of: self)?.resume() }
     }
 
     /// Stores the answer and resumes the connection; a second answer is ignored, and one that comes too late.
@@ -201,6 +233,7 @@ final class Exchange: Sendable {
         let (isTaken, isWaiting) = state.withLock { state -> (Bool, Bool) in
             guard state.hasConnection, case .running = state.phase else { return (false, false) }
             state.phase = .answered(response)
+            hasNews.store(true, ordering: .releasing)
             defer { state.isSuspended = false }
             return (true, state.isSuspended)
         }
@@ -245,6 +278,7 @@ extension Exchange: TaskExecutor {
             // Once answered, at a deadline say, nobody comes back for jobs.
             guard state.hasConnection, case .running = state.phase else { return (false, false) }
             state.jobs.append(job)
+            hasNews.store(true, ordering: .releasing)
             defer { state.isSuspended = false }
             return (true, state.isSuspended)
         }

@@ -2,6 +2,16 @@ package import LinuxKit
 import Synchronization
 import SystemPackage
 
+/// A namespace that the kernel is to make or to name, and who must know of it.
+package struct NamespaceOrder: Sendable {
+    package let name: NamespaceName
+    package let kind: Creation.Kind
+    /// Learns the namespace's identity before its name appears. Called on the job's thread, as `withdraw` is.
+    package let announce: @Sendable (NamespaceIdentity) throws(SystemError) -> Void
+    /// Undoes `announce` when the name will not appear.
+    package let withdraw: @Sendable () -> Void
+}
+
 /// The kernel as ``NamespaceManager`` sees it: one method a job. ``LinuxKernel`` is the real one; tests have another that
 /// fails on demand, and both pass the same contract tests.
 package protocol NamespaceKernel: Sendable {
@@ -11,13 +21,9 @@ package protocol NamespaceKernel: Sendable {
     /// Makes the directory a shared mount, or finds it so; answers the mount's id.
     func prepareDirectory() async throws(SystemError) -> UInt64
 
-    /// Makes a namespace, or gives an existing one a name, or leaves nothing behind: `announce` learns its identity before its name appears, `withdraw`
-    /// undoes that when it will not. Both are called on the job's thread.
-    func create(
-        _ name: NamespaceName, _ kind: Creation.Kind, mountID: UInt64,
-        announce: @escaping @Sendable (NamespaceIdentity) throws(SystemError) -> Void,
-        withdraw: @escaping @Sendable () -> Void
-    ) async throws(SystemError) -> NamespaceStatus
+    /// Fills orders one after the other on one thread; each makes a namespace, or gives an existing one a name, or leaves
+    /// nothing behind.
+    func create(_ orders: [NamespaceOrder], mountID: UInt64) async -> [Result<NamespaceStatus, SystemError>]
 
     /// Detaches and unlinks a name, then calls `didRemove` on the same thread. False says that there was no such name.
     func remove(
@@ -82,20 +88,23 @@ package final class LinuxKernel: NamespaceKernel {
     }
 
     package func create(
-        _ name: NamespaceName, _ kind: Creation.Kind, mountID: UInt64,
-        announce: @escaping @Sendable (NamespaceIdentity) throws(SystemError) -> Void,
-        withdraw: @escaping @Sendable () -> Void
-    ) async throws(SystemError) -> NamespaceStatus {
-        try await workers.run { [namespaces] (thread) throws(SystemError) in
-            switch kind {
-            case .new(let loopback):
-                try namespaces.create(
-                    name.bytes, raisingLoopback: loopback == .up, mountID: mountID, on: &thread, announce: announce,
-                    withdraw: withdraw)
-            case .existing(let source):
-                try namespaces.adopt(
-                    source, as: name.bytes, mountID: mountID, on: &thread, announce: announce, withdraw: withdraw)
+        _ orders: [NamespaceOrder], mountID: UInt64
+    ) async -> [Result<NamespaceStatus, SystemError>] {
+        do throws(SystemError) {
+            return try await workers.run { [namespaces] (thread) throws(SystemError) in
+                var results: [Result<NamespaceStatus, SystemError>] = []
+                results.reserveCapacity(orders.count)
+                for order in orders {
+                    do throws(SystemError) {
+                        results.append(.success(try namespaces.fill(order, mountID: mountID, on: &thread)))
+                    } catch {
+                        results.append(.failure(error))
+                    }
+                }
+                return results
             }
+        } catch {
+            return orders.map { _ in .failure(error) }
         }
     }
 
@@ -174,5 +183,22 @@ package final class LinuxKernel: NamespaceKernel {
         _ body: @escaping @Sendable () throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
         try await workers.run { (_) throws(SystemError) in try body() }
+    }
+}
+
+extension NamespaceDirectory {
+    fileprivate func fill(
+        _ order: NamespaceOrder, mountID: UInt64, on thread: inout KernelThread
+    ) throws(SystemError) -> NamespaceStatus {
+        switch order.kind {
+        case .new(let loopback):
+            try create(
+                order.name.bytes, raisingLoopback: loopback == .up, mountID: mountID, on: &thread,
+                announce: order.announce, withdraw: order.withdraw)
+        case .existing(let source):
+            try adopt(
+                source, as: order.name.bytes, mountID: mountID, on: &thread, announce: order.announce,
+                withdraw: order.withdraw)
+        }
     }
 }

@@ -9,8 +9,8 @@ package struct BatchError: Error, Sendable {
 }
 
 extension NamespaceManager {
-    /// How many items of a batch are under way at once: enough that no worker ever waits for the next one.
-    static let batchWidth = 8
+    /// How many items of a batch are one job: few enough that a single create in between does not wait long.
+    private static let chunk = 4
 
     /// Makes every namespace that can be made; answers one result an item, in order.
     ///
@@ -18,19 +18,53 @@ extension NamespaceManager {
     package func create(
         _ creations: [Creation], made: [Int: NamespaceName] = [:]
     ) async -> [Result<Namespace, NamespaceError>] {
-        await concurrently(creations.indices.map { ($0, creations[$0]) }) { item in
-            let (number, creation) = item
-            do throws(NamespaceError) {
+        guard made.isEmpty else {
+            return await concurrently(creations.indices.map { ($0, creations[$0]) }) { (number, creation) in
                 if let name = made[number], let namespace = try? await self.namespace(name),
                     namespace.record?.request == creation.request
                 {
                     return .success(namespace)
                 }
-                return .success(try await self.create(creation))
-            } catch {
-                return .failure(error)
+                return await Result { () async throws(NamespaceError) in try await self.create(creation) }
             }
         }
+        return await concurrently(creations.chunks(of: Self.chunk)) { chunk in
+            await self.createChunk(chunk)
+        }.flatMap(\.self)
+    }
+
+    private func createChunk(_ creations: [Creation]) async -> [Result<Namespace, NamespaceError>] {
+        let items: [(name: NamespaceName, creation: Creation)]
+        do throws(NamespaceError) {
+            items = try Self.named(creations)
+        } catch {
+            return creations.map { _ in .failure(error) }
+        }
+        return await holding(items.map(\.name)) {
+            await self.make(items).map { result in result.map { self.register($0) } }
+        }
+    }
+
+    private static func named(
+        _ creations: [Creation]
+    ) throws(NamespaceError) -> [(name: NamespaceName, creation: Creation)] {
+        var items: [(name: NamespaceName, creation: Creation)] = []
+        for creation in creations {
+            switch creation.name {
+            case .exactly(let name): items.append((name, creation))
+            case .generated(let prefix): items.append((try generate(prefix), creation))
+            }
+        }
+        return items
+    }
+
+    /// Runs `body` while no other operation on any of the names runs.
+    private func holding<Value: Sendable>(_ names: [NamespaceName], _ body: () async -> Value) async -> Value {
+        // In byte order, or two batches could wait for each other.
+        let order = names.sorted()
+        for name in order { await take(name) }
+        defer { for name in order { release(name) } }
+        return await body()
     }
 
     /// Makes all of the namespaces or none of them. Nobody is told of one before all are there, also after a crash.
@@ -49,34 +83,27 @@ extension NamespaceManager {
                 }
             }
         }
-        var names: [NamespaceName] = []
-        for (number, creation) in creations.enumerated() {
-            do throws(NamespaceError) {
-                switch creation.name {
-                case .exactly(let name): names.append(name)
-                case .generated(let prefix): names.append(try Self.generate(prefix))
-                }
-            } catch {
-                throw BatchError(item: number, cause: error)
-            }
+        let items: [(name: NamespaceName, creation: Creation)]
+        do throws(NamespaceError) {
+            items = try Self.named(creations)
+        } catch {
+            throw BatchError(item: 0, cause: error)
         }
-        // In byte order, or two batches could wait for each other.
-        let order = names.sorted()
-        for name in order { await take(name) }
-        defer { for name in order { release(name) } }
+        return try await holding(items.map(\.name)) {
+            await Result { () async throws(BatchError) in try await self.createAtomically(items) }
+        }.get()
+    }
+
+    private func createAtomically(
+        _ items: [(name: NamespaceName, creation: Creation)]
+    ) async throws(BatchError) -> [Namespace] {
         let batch = "\(bootID)-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
         try await journal(batch) { (journal) throws(SystemError) in try journal.begin(batch) }
-
-        let items = zip(names, creations).map { ($0, $1) }
-        let results = await concurrently(items) { (name, creation) in
-            do throws(NamespaceError) {
-                let made = try await self.make(name, creation, batch: batch)
-                CrashPoint.batchStarted.pass()
-                return Result<Made, NamespaceError>.success(made)
-            } catch {
-                return .failure(error)
-            }
-        }
+        let results = await concurrently(items.chunks(of: Self.chunk)) { chunk in
+            let results = await self.make(chunk, batch: batch)
+            CrashPoint.batchStarted.pass()
+            return results
+        }.flatMap(\.self)
         CrashPoint.batchUncommitted.pass()
         let failed = results.firstIndex { if case .failure = $0 { true } else { false } }
         if let failed, case .failure(let cause) = results[failed] {
@@ -127,6 +154,9 @@ extension NamespaceManager {
         }
     }
 
+    /// How many things are under way at once: enough that no worker ever waits for the next one.
+    private static let width = 8
+
     /// Does the same for every item, a few of them at once; answers the results in order.
     func concurrently<Item: Sendable, Value: Sendable>(
         _ items: [Item], _ body: @escaping @Sendable (Item) async -> Value
@@ -140,12 +170,18 @@ extension NamespaceManager {
                 next += 1
                 group.addTask { (number, await body(item)) }
             }
-            for _ in 0..<Self.batchWidth { addTask() }
+            for _ in 0..<Self.width { addTask() }
             for await (number, value) in group {
                 results[number] = value
                 addTask()
             }
         }
         return results.compactMap(\.self)
+    }
+}
+
+extension Array {
+    func chunks(of size: Int) -> [[Element]] {
+        stride(from: 0, to: count, by: size).map { Array(self[$0...].prefix(size)) }
     }
 }

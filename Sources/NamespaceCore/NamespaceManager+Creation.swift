@@ -91,28 +91,76 @@ extension NamespaceManager {
     func make(
         _ name: NamespaceName, _ creation: Creation, batch: String? = nil
     ) async throws(NamespaceError) -> Made {
-        let (createdAt, start, bootID, store, kernel, logger) = (
-            clock.now, clock.uptime, bootID, store, kernel, logger
-        )
-        let record = { @Sendable (identity: NamespaceIdentity) in
+        creationsInProgress += 1
+        defer { creationsInProgress -= 1 }
+        var creation = creation
+        if creationsInProgress > 1 { creation.isNearlyDone = nil }
+        let draft = draft(creation, batch: batch)
+        let (kernel, order) = (kernel, order(name, draft, creation))
+        let status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
+            try await kernel.create([order], mountID: mountID)[0].get()
+        }
+        return Made(name: name, status: status, record: draft(status.identity))
+    }
+
+    /// Makes several, one after the other, in one job; answers in order.
+    func make(
+        _ items: [(name: NamespaceName, creation: Creation)], batch: String? = nil
+    ) async -> [Result<Made, NamespaceError>] {
+        let mountID: UInt64
+        do throws(NamespaceError) {
+            mountID = try await prepare()
+        } catch {
+            return items.map { _ in .failure(error) }
+        }
+        let drafts = items.map { draft($0.creation, batch: batch) }
+        let orders = zip(items, drafts).map { order($0.name, $1, $0.creation) }
+        var results: [Result<Made, NamespaceError>] = []
+        for (number, result) in await kernel.create(orders, mountID: mountID).enumerated() {
+            let (name, creation) = items[number]
+            do throws(SystemError) {
+                let status = try result.get()
+                results.append(.success(Made(name: name, status: status, record: drafts[number](status.identity))))
+            } catch  where error.operation == .verifyDirectory {
+                // The directory went away in between, and is set up again for one after the other.
+                results.append(
+                    await Result { () async throws(NamespaceError) in
+                        try await self.make(name, creation, batch: batch)
+                    })
+            } catch {
+                results.append(.failure(NamespaceError(error)))
+            }
+        }
+        return results
+    }
+
+    /// The record that a namespace will have, but for the identity that only the kernel knows.
+    private func draft(_ creation: Creation, batch: String?) -> @Sendable (NamespaceIdentity) -> NamespaceRecord {
+        let (createdAt, start, bootID) = (clock.now, clock.uptime, bootID)
+        return { identity in
             NamespaceRecord(creation, at: createdAt, uptime: start, identity, bootID: bootID, batch: batch)
         }
-        let status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
-            try await kernel.create(
-                name, creation.kind, mountID: mountID,
-                announce: { (identity) throws(SystemError) in
-                    try store.save(record(identity), for: name)
-                },
-                withdraw: {
-                    do throws(SystemError) {
-                        try store.remove(name)
-                    } catch {
-                        // The next start finds a record without a namespace, and removes it.
-                        logger.warning("a record could not be withdrawn", metadata: ["error": "\(error)"])
-                    }
-                })
-        }
-        return Made(name: name, status: status, record: record(status.identity))
+    }
+
+    private func order(
+        _ name: NamespaceName, _ draft: @escaping @Sendable (NamespaceIdentity) -> NamespaceRecord,
+        _ creation: Creation
+    ) -> NamespaceOrder {
+        let (store, logger) = (store, logger)
+        return NamespaceOrder(
+            name: name, kind: creation.kind,
+            announce: { (identity) throws(SystemError) in
+                creation.isNearlyDone?()
+                try store.save(draft(identity), for: name)
+            },
+            withdraw: {
+                do throws(SystemError) {
+                    try store.remove(name)
+                } catch {
+                    // The next start finds a record without a namespace, and removes it.
+                    logger.warning("a record could not be withdrawn", metadata: ["error": "\(error)"])
+                }
+            })
     }
 
     /// Takes a namespace that was made into what we know, and tells of it.
@@ -170,5 +218,16 @@ extension NamespaceIndex.Known {
     init(_ status: NamespaceStatus) {
         self = .namespace(
             device: status.identity.device, inode: status.identity.inode, mountID: status.mountID)
+    }
+}
+
+extension Result where Success: Sendable {
+    /// What `body` returns or throws.
+    init(isolation: isolated (any Actor)? = #isolation, _ body: () async throws(Failure) -> Success) async {
+        do throws(Failure) {
+            self = .success(try await body())
+        } catch {
+            self = .failure(error)
+        }
     }
 }

@@ -39,13 +39,8 @@ extension NamespaceManager {
     func inspect(_ names: [NamespaceName]) async throws(NamespaceError) -> [NamespaceDirectory.Entry] {
         let width = 50
         let kernel = kernel
-        let chunks = stride(from: 0, to: names.count, by: width).map { Array(names[$0...].prefix(width)) }
-        let results = await concurrently(chunks) { chunk in
-            do throws(SystemError) {
-                return Result<[NamespaceDirectory.Entry], SystemError>.success(try await kernel.inspect(chunk))
-            } catch {
-                return .failure(error)
-            }
+        let results = await concurrently(names.chunks(of: width)) { chunk in
+            await Result { () async throws(SystemError) in try await kernel.inspect(chunk) }
         }
         var entries: [NamespaceDirectory.Entry] = []
         entries.reserveCapacity(names.count)

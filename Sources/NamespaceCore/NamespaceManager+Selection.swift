@@ -29,11 +29,8 @@ extension NamespaceManager {
         _ names: [NamespaceName], ifUnused: Bool, dryRun: Bool, where isMeant: @escaping @Sendable (Namespace) -> Bool
     ) async -> BulkDeletion {
         let outcomes = await concurrently(names) { name in
-            do throws(NamespaceError) {
-                return Result<Bool, NamespaceError>.success(
-                    try await self.delete(name, ifUnused: ifUnused, dryRun: dryRun, where: isMeant))
-            } catch {
-                return .failure(error)
+            await Result { () async throws(NamespaceError) in
+                try await self.delete(name, ifUnused: ifUnused, dryRun: dryRun, where: isMeant)
             }
         }
         var result = BulkDeletion()

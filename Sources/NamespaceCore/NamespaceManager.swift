@@ -27,6 +27,8 @@ package actor NamespaceManager {
     var leaseTimer: Task<Void, Never>?
     var watching: Task<Void, Never>?
 
+    var creationsInProgress = 0
+
     private var names = NameQueue()
     private var wallClock = WallClock()
     private var preparation: Task<Result<UInt64, NamespaceError>, Never>?
@@ -162,7 +164,7 @@ extension NamespaceManager {
     }
 
     /// The mount directory's mount id. Concurrent callers share one set-up; a failed one is tried again by the next.
-    private func prepare() async throws(NamespaceError) -> UInt64 {
+    func prepare() async throws(NamespaceError) -> UInt64 {
         let task = preparation ?? Task { [kernel] in await Self.prepare(kernel) }
         preparation = task
         let result = await task.value

@@ -9,6 +9,7 @@ import UnixSignals
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
     private static let drainSeconds = 10
+    private static let lockPatience = Duration.seconds(1)
     /// How often a quiet stream of events shows a sign of life, which is how a dead reader is found.
     private static let heartbeat = Duration.seconds(15)
 
@@ -23,7 +24,7 @@ struct Daemon {
     /// Serves until SIGTERM or SIGINT, then drains. The namespaces stay.
     func run() async throws {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let lock = try StateDirectory.lock(FilePath(settings.stateDirectory))
+        let lock = try await lockState()
         defer { lock.release() }
         let state = FilePath(settings.stateDirectory)
         let store = try RecordStore(directory: state)
@@ -62,6 +63,19 @@ struct Daemon {
         await manager.stop()
         await workers.stop()
         logger.notice("netnsd has stopped; the namespaces stay")
+    }
+
+    /// A daemon that was killed a moment ago, with thousands of namespaces to let go of, still has the lock.
+    private func lockState() async throws -> StateDirectory {
+        let giveUp = ContinuousClock.now + Self.lockPatience
+        while true {
+            do throws(SystemError) {
+                return try StateDirectory.lock(FilePath(settings.stateDirectory))
+            } catch {
+                guard error.errno == .wouldBlock, ContinuousClock.now < giveUp else { throw error }
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
     }
 
     private func wait(for signals: UnixSignalsSequence) async {

@@ -49,8 +49,8 @@ import Testing
         let manager = try bench.manager()
         let names = (0..<20).map { "n\($0)" }
         let (forward, backward) = (try creations(names), try creations(names.reversed()))
-        async let first = Result { try await manager.createAtomically(forward) }
-        async let second = Result { try await manager.createAtomically(backward) }
+        async let first = Result<[Namespace], any Error> { try await manager.createAtomically(forward) }
+        async let second = Result<[Namespace], any Error> { try await manager.createAtomically(backward) }
         let successes = await [first, second].count { (try? $0.get()) != nil }
         #expect(successes == 1)
         #expect(try await manager.list(limit: 1).total == 20)
@@ -70,15 +70,5 @@ import Testing
         #expect(try bench.recordFiles() == ["other.json"])
         #expect(bench.kernel.entry(try name("a")) == nil)
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(bench.directory)/batches").isEmpty)
-    }
-}
-
-extension Result where Failure == any Error {
-    fileprivate init(_ body: () async throws -> Success) async {
-        do {
-            self = .success(try await body())
-        } catch {
-            self = .failure(error)
-        }
     }
 }

@@ -59,11 +59,17 @@ final class FakeKernel: NamespaceKernel {
         }
     }
 
-    func create(
-        _ name: NamespaceName, _ kind: Creation.Kind, mountID: UInt64,
-        announce: @escaping @Sendable (NamespaceIdentity) throws(SystemError) -> Void,
-        withdraw: @escaping @Sendable () -> Void
-    ) async throws(SystemError) -> NamespaceStatus {
+    func create(_ orders: [NamespaceOrder], mountID: UInt64) async -> [Result<NamespaceStatus, SystemError>] {
+        var results: [Result<NamespaceStatus, SystemError>] = []
+        for order in orders {
+            results.append(
+                await Result { () async throws(SystemError) in try await self.create(order, mountID: mountID) })
+        }
+        return results
+    }
+
+    private func create(_ order: NamespaceOrder, mountID: UInt64) async throws(SystemError) -> NamespaceStatus {
+        let (name, kind) = (order.name, order.kind)
         state.withLock {
             $0.running[name, default: 0] += 1
             $0.mostRunning = max($0.mostRunning, $0.running[name, default: 0])
@@ -91,10 +97,10 @@ final class FakeKernel: NamespaceKernel {
             status = NamespaceStatus(identity: identity, isLoopbackUp: true, mountID: number)
         }
         do throws(SystemError) {
-            try announce(status.identity)
+            try order.announce(status.identity)
             try takeFailure()
         } catch {
-            withdraw()
+            order.withdraw()
             throw error
         }
         state.withLock { $0.entries[name] = .namespace(status) }

@@ -18,6 +18,7 @@ struct LeaseQueue {
     private var ends = Heap<End>()
 
     var next: Duration? { ends.min?.time }
+    var count: Int { ends.count }
 
     mutating func insert(_ end: End) { ends.insert(end) }
 
@@ -32,7 +33,19 @@ extension NamespaceManager {
     /// Sees to it that the lease's end is acted on.
     func schedule(_ name: NamespaceName, _ lease: Lease?) {
         guard let deadline = lease?.deadline else { return }
+        // Each renewal leaves an end behind that is out of date.
+        if leases.count > 2 * records.count + Self.mostOutdatedLeases { forgetOutdatedLeases() }
         schedule(LeaseQueue.End(time: deadline, deadline: deadline, name: name))
+    }
+
+    private static let mostOutdatedLeases = 1000
+
+    private func forgetOutdatedLeases() {
+        leases = LeaseQueue()
+        for (name, record) in records {
+            guard let deadline = record.lease?.deadline else { continue }
+            leases.insert(LeaseQueue.End(time: deadline, deadline: deadline, name: name))
+        }
     }
 
     private func schedule(_ end: LeaseQueue.End) {

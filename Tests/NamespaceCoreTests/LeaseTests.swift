@@ -99,4 +99,18 @@ import Testing
         bench.clock.advance(by: 1)
         #expect(await manager.isSoonGone(name))
     }
+
+    @Test("a lease that is renewed for ever takes no more memory for it") func renewedForEver() async throws {
+        let bench = try Bench()
+        let manager = try bench.manager()
+        let (name, other) = (try name("a"), try name("b"))
+        _ = try await manager.create(leased(name, 10))
+        _ = try await manager.create(leased(other, 20))
+        for _ in 0..<3000 { _ = try await manager.renew(name) }
+        #expect(await manager.leases.count < 1100)
+        bench.clock.advance(by: 10)
+        #expect(await manager.isSoonGone(name))
+        bench.clock.advance(by: 10)
+        #expect(await manager.isSoonGone(other))
+    }
 }

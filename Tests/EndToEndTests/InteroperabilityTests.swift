@@ -90,17 +90,8 @@ struct InteroperabilityTests {
         try await withHome { home in
             let homes = try (0..<8).map { _ in try DaemonHome(netnsDirectory: home.netnsDirectory) }
             let failures = await withTaskGroup(of: String?.self) { group in
-                for other in homes {
-                    group.addTask {
-                        do {
-                            let daemon = try await Daemon(home: other)
-                            let status = try? await daemon.send("POST", "/v1/namespaces").status
-                            try await daemon.kill()
-                            return status == 201 ? nil : "\(daemon.log)"
-                        } catch {
-                            return "\(error)"
-                        }
-                    }
+                for (number, other) in homes.enumerated() {
+                    group.addTask { await Self.create("race-\(number)", in: other) }
                 }
                 return await group.reduce(into: [String]()) { $0 += $1.map { [$0] } ?? [] }
             }
@@ -109,6 +100,52 @@ struct InteroperabilityTests {
             #expect(try home.ownMounts() == 1)
             #expect(home.names.count == 8)
             #expect(try Resources.mountPoints(below: home.root).count == 9)
+        }
+    }
+
+    /// `ip netns add` has no other directory than the real one, which is bare again when nothing is in it.
+    @Test("Four daemons and four ip netns add that race for the directory leave one mount of it")
+    func mixedRace() async throws {
+        let homes = try (0..<4).map { _ in try DaemonHome(netnsDirectory: Self.directory) }
+        let names = (0..<8).map { "\(name)-\($0)" }
+        if ((try? FileManager.default.contentsOfDirectory(atPath: Self.directory)) ?? []).isEmpty {
+            _ = try await Command.run("umount", [Self.directory])
+        }
+        let failures = await withTaskGroup(of: String?.self) { group in
+            for (home, name) in zip(homes, names) { group.addTask { await Self.create(name, in: home) } }
+            for name in names.dropFirst(4) {
+                group.addTask {
+                    do {
+                        try await Command.check("ip", ["netns", "add", name])
+                        return nil
+                    } catch {
+                        return "\(error)"
+                    }
+                }
+            }
+            return await group.reduce(into: [String]()) { $0 += $1.map { [$0] } ?? [] }
+        }
+        let mounts = try Resources.mountPoints(below: "/run")
+        let listed = try await Command.run("ip", ["netns", "list"]).text
+        for name in names { _ = try await Command.run("ip", ["netns", "delete", name]) }
+        for home in homes { try home.remove() }
+        #expect(failures.isEmpty)
+        #expect(mounts.count { $0 == Self.directory } == 1)
+        for name in names {
+            #expect(listed.contains(name))
+            #expect(mounts.count { $0 == "\(Self.directory)/\(name)" } == 1, "\(name)")
+        }
+    }
+
+    /// Starts a daemon, makes a namespace with it and kills it; answers what went wrong.
+    private static func create(_ name: String, in home: DaemonHome) async -> String? {
+        do {
+            let daemon = try await Daemon(home: home)
+            let status = try? await daemon.send("PUT", "/v1/namespaces/\(name)").status
+            try await daemon.kill()
+            return status == 201 ? nil : "\(daemon.log)"
+        } catch {
+            return "\(error)"
         }
     }
 

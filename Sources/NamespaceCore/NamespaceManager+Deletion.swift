@@ -35,11 +35,18 @@ extension NamespaceManager {
 
     /// Removes what has the name, and its record; false says that nothing had it. Call it while holding the name.
     func unmake(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
-        let store = store
+        let (store, logger) = (store, logger)
         let giveUp = ContinuousClock.now + .seconds(1)
         while true {
             do throws(SystemError) {
-                let existed = try await kernel.remove(name) { () throws(SystemError) in try store.remove(name) }
+                let existed = try await kernel.remove(name) {
+                    do throws(SystemError) {
+                        try store.remove(name)
+                    } catch {
+                        // What was asked for is done. The next start finds a record without a namespace, and removes it.
+                        logger.warning("a record could not be removed", metadata: ["error": "\(error)"])
+                    }
+                }
                 records[name] = nil
                 index[name] = nil
                 return existed

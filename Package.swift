@@ -94,7 +94,7 @@ let package = Package(
         .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["netnsd", "TestSupport"],
+            dependencies: ["LinuxKit", "netnsd", "TestSupport"],
             swiftSettings: strict
         ),
     ]

@@ -65,11 +65,7 @@ private func keep(
         if let failure { throw failure }
         return response
     }
-    do throws(NamespaceError) {
-        try await answers.keep(answer, for: mark.key)
-    } catch {
-        throw Problem(error)
-    }
+    await answers.keep(answer, for: mark.key)
     if let failure { throw failure }
     return response
 }

@@ -29,23 +29,12 @@ extension OwnedDescriptor {
     /// Reads from the descriptor's offset to its end; `path` is for the error only.
     func readToEnd(path: FilePath) throws(SystemError) -> [UInt8] {
         var content: [UInt8] = []
-        let chunk = 64 * 1024
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 1)
+        defer { unsafe buffer.deallocate() }
         while true {
-            let start = content.count
-            content.append(contentsOf: repeatElement(0, count: chunk))
-            var failure: SystemError?
-            var count: CInt = 0
-            unsafe content.withUnsafeMutableBytes { buffer in
-                let free = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[start...])
-                do throws(SystemError) {
-                    count = try call(.read, path) { unsafe clinux_read(rawValue, free.baseAddress, free.count) }
-                } catch {
-                    failure = error
-                }
-            }
-            if let failure { throw failure }
-            content.removeLast(chunk - Int(count))
+            let count = try call(.read, path) { unsafe clinux_read(rawValue, buffer.baseAddress, buffer.count) }
             if count == 0 { return content }
+            unsafe content.append(contentsOf: buffer.prefix(Int(count)))
         }
     }
 

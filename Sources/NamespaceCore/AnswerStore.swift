@@ -40,7 +40,13 @@ package actor AnswerStore {
         case inProgress(Fingerprint)
         /// Made by a request whose answer was never kept: the daemon died first.
         case unanswered(Fingerprint, made: [Int: NamespaceName])
-        case kept(Fingerprint, file: Int, size: Int, until: Duration)
+        case kept(Fingerprint, Place, size: Int, until: Duration)
+    }
+
+    private enum Place {
+        case file(Int)
+        /// The state directory did not take it. The work is done all the same, and a retry must not do it again.
+        case memory(Answer)
     }
 
     /// How long an answer is kept.
@@ -81,15 +87,17 @@ package actor AnswerStore {
             return .new(made: made)
         case .inProgress(fingerprint):
             return .inProgress
-        case .kept(fingerprint, let file, _, _):
+        case .kept(fingerprint, .file(let file), _, _):
             return .answered(try await read(file))
+        case .kept(fingerprint, .memory(let answer), _, _):
+            return .answered(answer)
         case .unanswered, .inProgress, .kept:
             return .reused
         }
     }
 
-    /// Keeps the answer to a request that was claimed.
-    package func keep(_ answer: Answer, for key: String) async throws(NamespaceError) {
+    /// Keeps the answer to a request that was claimed: only until the daemon ends, where there is no room for a file.
+    package func keep(_ answer: Answer, for key: String) async {
         guard case .inProgress(let fingerprint)? = entries[key] else { return }
         CrashPoint.answerUnsaved.pass()
         lastFile += 1
@@ -97,13 +105,13 @@ package actor AnswerStore {
         let until = clock.uptime + Self.time
         let text = Self.text(of: answer, key: key, fingerprint: fingerprint, until: until, bootID: bootID)
         let path = path(of: file)
+        var place = Place.file(file)
         do throws(SystemError) {
             try await kernel.blocking { () throws(SystemError) in try FileSystem.replace(path, with: text) }
         } catch {
-            entries[key] = nil
-            throw NamespaceError(error)
+            place = .memory(answer)
         }
-        entries[key] = .kept(fingerprint, file: file, size: text.count, until: until)
+        entries[key] = .kept(fingerprint, place, size: text.count, until: until)
         order.append(key)
         bytes += text.count
         while order.count > Self.mostAnswers || bytes > Self.mostBytes { await removeOldest() }
@@ -126,7 +134,7 @@ extension AnswerStore {
             try Self.load(directory, bootID: bootID, now: now)
         }
         for item in found.sorted(by: { $0.file < $1.file }) {
-            entries[item.key] = .kept(item.fingerprint, file: item.file, size: item.size, until: item.until)
+            entries[item.key] = .kept(item.fingerprint, .file(item.file), size: item.size, until: item.until)
             order.append(item.key)
             bytes += item.size
             lastFile = max(lastFile, item.file)
@@ -217,9 +225,10 @@ extension AnswerStore {
     }
 
     private func removeOldest() async {
-        guard let key = order.popFirst(), case .kept(_, let file, let size, _)? = entries[key] else { return }
+        guard let key = order.popFirst(), case .kept(_, let place, let size, _)? = entries[key] else { return }
         entries[key] = nil
         bytes -= size
+        guard case .file(let file) = place else { return }
         let path = path(of: file)
         do throws(SystemError) {
             try await kernel.blocking { () throws(SystemError) in _ = try FileSystem.unlink(path) }

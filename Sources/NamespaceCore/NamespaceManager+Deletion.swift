@@ -35,11 +35,44 @@ extension NamespaceManager {
 
     /// Removes what has the name, and its record; false says that nothing had it. Call it while holding the name.
     func unmake(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
+        // After a crash, what is left of ours is known by its record; of another tool's namespace nothing else tells.
+        guard case .namespace? = index[name], records[name] == nil, RecordStore.canHold(name) else {
+            return try await remove(name)
+        }
         let store = store
+        await attempt { () throws(SystemError) in try store.markDeletion(of: name) }
+        do throws(NamespaceError) {
+            let existed = try await remove(name)
+            await attempt { () throws(SystemError) in try store.unmarkDeletion(of: name) }
+            return existed
+        } catch {
+            await attempt { () throws(SystemError) in try store.unmarkDeletion(of: name) }
+            throw error
+        }
+    }
+
+    /// Does what a deletion goes on without.
+    private func attempt(_ body: @escaping @Sendable () throws(SystemError) -> Void) async {
+        do throws(SystemError) {
+            try await kernel.blocking(body)
+        } catch {
+            logger.warning("a deletion goes on without its mark", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func remove(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
+        let (store, logger) = (store, logger)
         let giveUp = ContinuousClock.now + .seconds(1)
         while true {
             do throws(SystemError) {
-                let existed = try await kernel.remove(name) { () throws(SystemError) in try store.remove(name) }
+                let existed = try await kernel.remove(name) {
+                    do throws(SystemError) {
+                        try store.remove(name)
+                    } catch {
+                        // What was asked for is done. The next start finds a record without a namespace, and removes it.
+                        logger.warning("a record could not be removed", metadata: ["error": "\(error)"])
+                    }
+                }
                 records[name] = nil
                 index[name] = nil
                 return existed

@@ -47,6 +47,7 @@ extension NamespaceManager {
         // A directory that is not shared may hide mounts that the host has: what looks half-made here need not be.
         if isShared {
             result.undone = try await undoInterrupted(unfinished)
+            result.undone += try await finishDeletions()
         }
         do throws(SystemError) {
             try await answers.load(records)
@@ -115,7 +116,8 @@ extension NamespaceManager {
         }
         for (name, isOurs) in interrupted {
             try await holding(name) { () async throws(NamespaceError) in
-                if isOurs { _ = try await self.unmake(name) } else { try await self.forget(name) }
+                if isOurs { try await self.takeAway(name) }
+                try await self.forget(name)
             }
         }
         let journal = journal
@@ -127,6 +129,41 @@ extension NamespaceManager {
             throw NamespaceError(error)
         }
         return interrupted.count
+    }
+
+    /// Takes away the files that are left of other tools' namespaces whose deletion had got that far; answers how many.
+    private func finishDeletions() async throws(NamespaceError) -> Int {
+        let store = store
+        var count = 0
+        let names = try await asWorker { () throws(SystemError) in try store.interruptedDeletions() }
+        for (name, entry) in zip(names, try await inspect(names)) {
+            // Mounted, it had not begun, or the name is of another namespace by now.
+            if case .stale = entry {
+                try await holding(name) { () async throws(NamespaceError) in try await self.takeAway(name) }
+                count += 1
+            }
+            try await asWorker { () throws(SystemError) in try store.unmarkDeletion(of: name) }
+        }
+        return count
+    }
+
+    private func asWorker<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(SystemError) -> Value
+    ) async throws(NamespaceError) -> Value {
+        do throws(SystemError) {
+            return try await kernel.blocking(body)
+        } catch {
+            throw NamespaceError(error)
+        }
+    }
+
+    /// Removes what a crash left, but not a directory that has the name by now: that is no reason not to start.
+    private func takeAway(_ name: NamespaceName) async throws(NamespaceError) {
+        do throws(NamespaceError) {
+            _ = try await unmake(name)
+        } catch  where error.code == .notANamespace {
+            logger.warning("a directory has a recorded name", metadata: ["name": "\(name)"])
+        }
     }
 
     private func count(_ result: inout Reconciliation) {

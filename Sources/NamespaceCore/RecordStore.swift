@@ -3,8 +3,12 @@ package import SystemPackage
 
 /// The records, one file each, `namespaces/NAME.json` in the state directory, NAME percent-encoded as in a URL. Every
 /// function blocks: call it from a worker.
+///
+/// The deletion of a namespace without a record is marked by an empty file, `deletions/NAME.json`, while it is under way:
+/// a start then knows that the file left of it is to go.
 package struct RecordStore: Sendable {
     private let directory: FilePath
+    private let deletions: FilePath
     private let files: RecycledFiles
     /// No record is longer, in bytes.
     private static let longest = 64 * 1024
@@ -17,6 +21,8 @@ package struct RecordStore: Sendable {
     package init(directory: FilePath) throws(SystemError) {
         self.directory = directory.appending("namespaces")
         try FileSystem.makeDirectory(self.directory, mode: 0o700)
+        deletions = directory.appending("deletions")
+        try FileSystem.makeDirectory(deletions, mode: 0o700)
         files = try RecycledFiles(spareDirectory: directory.appending("spare"))
     }
 
@@ -32,6 +38,29 @@ package struct RecordStore: Sendable {
     package func remove(_ name: NamespaceName) throws(SystemError) {
         guard Self.canHold(name) else { return }
         try files.remove(path(of: name), size: Self.longest)
+    }
+
+    func markDeletion(of name: NamespaceName) throws(SystemError) {
+        try FileSystem.replace(path(of: name, in: deletions), with: [])
+    }
+
+    func unmarkDeletion(of name: NamespaceName) throws(SystemError) {
+        try FileSystem.unlink(path(of: name, in: deletions), as: .removeRecord)
+    }
+
+    /// The names whose deletion was interrupted.
+    func interruptedDeletions() throws(SystemError) -> [NamespaceName] {
+        var names: [NamespaceName] = []
+        for file in try FileSystem.names(in: deletions) {
+            let segment = String(decoding: file.dropLast(Self.suffix.utf8.count), as: UTF8.self)
+            if let name = NamespaceName(pathSegment: segment), path(of: name, in: deletions) == deletions.entry(file) {
+                names.append(name)
+            } else {
+                // The temporary file of a mark: nothing had begun.
+                try FileSystem.unlink(deletions.entry(file))
+            }
+        }
+        return names
     }
 
     /// Does a little of what makes the next ``save(_:for:)`` cheap; false says that there is nothing to do.
@@ -67,7 +96,7 @@ package struct RecordStore: Sendable {
         return contents
     }
 
-    private func path(of name: NamespaceName) -> FilePath {
-        directory.appending("\(name.pathSegment)\(Self.suffix)")
+    private func path(of name: NamespaceName, in directory: FilePath? = nil) -> FilePath {
+        (directory ?? self.directory).appending("\(name.pathSegment)\(Self.suffix)")
     }
 }

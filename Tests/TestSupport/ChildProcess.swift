@@ -12,7 +12,9 @@ package final class ChildProcess: Sendable {
     }
 
     /// Starts `command`, found through the search path; what it logs is appended to `log`.
-    package init(_ command: [String], log: String) throws {
+    ///
+    /// - Parameter environment: What it has in its environment besides what the test has.
+    package init(_ command: [String], environment: [String: String] = [:], log: String) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -28,8 +30,12 @@ package final class ChildProcess: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
+        let inherited = ProcessInfo.processInfo.environment
+        let pairs = inherited.merging(environment) { _, added in added }.map { "\($0)=\($1)" }
+        var variables: [UnsafeMutablePointer<CChar>?] = pairs.map { strdup($0) } + [nil]
+        defer { for variable in variables { free(variable) } }
         var pid: pid_t = 0
-        let result = posix_spawnp(&pid, command[0], &actions, &attributes, &arguments, environ)
+        let result = posix_spawnp(&pid, command[0], &actions, &attributes, &arguments, &variables)
         guard result == 0 else { throw TestFailure("\(command[0]): \(String(cString: strerror(result)))") }
         self.pid = pid
         let state = State()

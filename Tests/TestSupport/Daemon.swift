@@ -11,16 +11,19 @@ package final class Daemon: Sendable {
 
     /// Starts a daemon and waits until it says that it is ready.
     ///
-    /// - Parameter launcher: A program, with its arguments, to start the daemon with, such as strace.
+    /// - Parameters:
+    ///   - launcher: A program, with its arguments, to start the daemon with, such as strace.
+    ///   - environment: What it has in its environment besides what the test has.
     package init(
-        home: DaemonHome, arguments: [String] = [], launcher: [String] = [], tcp: Bool = false
+        home: DaemonHome, arguments: [String] = [], launcher: [String] = [], environment: [String: String] = [:],
+        tcp: Bool = false
     ) async throws {
         self.home = home
         var command = launcher + [try Daemon.executable()] + ["serve"] + home.arguments + arguments
         if tcp { command += ["--listen", "127.0.0.1:0", "--allow-unauthenticated-tcp"] }
-        validator = ExchangeValidator(try OpenAPIDocument())
+        validator = ExchangeValidator(try OpenAPIDocument.shared.get())
         let earlier = ((try? String(contentsOfFile: home.log, encoding: .utf8)) ?? "").utf8.count
-        process = try ChildProcess(command, log: home.log)
+        process = try ChildProcess(command, environment: environment, log: home.log)
         do {
             let line = try await Daemon.readyLine(of: process, log: home.log, after: earlier)
             let address = line.firstMatch(of: #/http://127\.0\.0\.1:(\d+)/#)
@@ -47,7 +50,7 @@ package final class Daemon: Sendable {
     }
 
     private static func readyLine(of process: ChildProcess, log: String, after earlier: Int) async throws -> String {
-        for _ in 0..<600 {
+        for _ in 0..<3000 {
             let whole = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
             let text = String(decoding: whole.utf8.dropFirst(earlier), as: UTF8.self)
             // A line that is still being written has no end yet, and perhaps no port.
@@ -56,7 +59,7 @@ package final class Daemon: Sendable {
                 return String(line)
             }
             if process.status != nil { throw TestFailure("netnsd ended: \(text)") }
-            try await Task.sleep(for: .milliseconds(50))
+            try await Task.sleep(for: .milliseconds(10))
         }
         throw TestFailure("netnsd is not ready after 30 s")
     }
@@ -117,6 +120,17 @@ package final class Daemon: Sendable {
     package func stop() async throws -> Int32 {
         Glibc.kill(pid, SIGTERM)
         return try await process.wait(seconds: 30)
+    }
+
+    /// Waits until the daemon has ended by itself, and answers its exit status.
+    package func end(seconds: Int = 30) async throws -> Int32 { try await process.wait(seconds: seconds) }
+
+    /// Starts a daemon and kills it a little later, most likely before it is ready.
+    package static func killStarting(home: DaemonHome, after delay: Duration) async throws {
+        let process = try ChildProcess([try executable(), "serve"] + home.arguments, log: home.log)
+        try? await Task.sleep(for: delay)
+        process.kill(SIGKILL)
+        _ = try await process.wait(seconds: 10)
     }
 
     /// Ends the daemon at once.

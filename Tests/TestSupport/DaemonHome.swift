@@ -22,6 +22,9 @@ package struct DaemonHome: Sendable {
         ["--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--socket", socket]
     }
 
+    /// The end of the log, for a report.
+    package var logTail: String { String(((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").suffix(4000)) }
+
     /// The names of the records.
     package var records: [String] { Self.names(stateDirectory + "/namespaces") }
     /// The names in the mount directory.

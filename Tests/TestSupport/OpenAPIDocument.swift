@@ -8,6 +8,9 @@ package struct OpenAPIDocument: Sendable {
     /// Wraps a parsed document.
     package init(root: JSONValue) { self.root = root }
 
+    /// The description that lies in this checkout, read once: parsing it takes longer than a daemon takes to start.
+    static let shared = Result { try OpenAPIDocument() }
+
     /// Reads the description that lies in this checkout.
     package init() throws {
         let checkout = URL(filePath: #filePath).deletingLastPathComponent()

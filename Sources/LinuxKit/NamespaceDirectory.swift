@@ -139,6 +139,17 @@ package struct NamespaceDirectory: Sendable {
         return existed
     }
 
+    /// Unlinks a file that is no namespace; false says that there is none, or that a namespace is mounted on it by now,
+    /// which unlink(2) refuses (EBUSY) and nothing here detaches.
+    package func removeStale(_ name: [UInt8]) throws(SystemError) -> Bool {
+        try refuseDirectory(name)
+        do throws(SystemError) {
+            return try FileSystem.unlink(path(of: name))
+        } catch  where error.errno == .resourceBusy {
+            return false
+        }
+    }
+
     /// Throws what ``remove(_:)`` does for a directory.
     package func refuseDirectory(_ name: [UInt8]) throws(SystemError) {
         let path = path(of: name)
@@ -175,7 +186,11 @@ package struct NamespaceDirectory: Sendable {
             let rawValue = namespace.rawValue
             guard clinux_is_network_namespace(rawValue) == 1 else { return .stale }
             return .namespace(try look(into: namespace, path: path, on: &thread))
-        } catch  where [.noSuchFileOrDirectory, .tooManySymbolicLinkLevels, .notDirectory].contains(error.errno) {
+        } catch {
+            // What the daemon lacks is no property of the name; anything else that keeps a path from being looked at is.
+            let isOurs = [.setns, .socket, .cookie, .readLoopback].contains(error.operation)
+            let isShortage = [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(error.errno)
+            guard !isOurs, !isShortage else { throw error }
             // A symbolic link to nowhere is there, and can be deleted.
             return (try? Node.at(path, following: false)) == nil ? .absent : .stale
         }

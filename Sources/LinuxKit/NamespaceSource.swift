@@ -21,11 +21,16 @@ package struct NamespaceSource: Sendable, Hashable {
     ///
     /// - Parameter directory: The mount directory. `/run/netns` may be spelt `/var/run/netns` too.
     package init?(path: String, directory: String) {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        let name = parts.last ?? ""
-        let parent = path.dropLast(name.utf8.count + 1)
-        let isInDirectory = parent == directory || directory == "/run/netns" && parent == "/var/run/netns"
-        let isName = !["", ".", ".."].contains(name) && !path.utf8.contains(0)
+        // By bytes: characters can be longer, and can combine with what stands before them.
+        let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let name = Array(parts.last ?? path.utf8[...])
+        let parent = path.utf8.dropLast(name.count + 1)
+        let isInDirectory =
+            parent.elementsEqual(directory.utf8)
+            || directory == "/run/netns" && parent.elementsEqual("/var/run/netns".utf8)
+        let isName =
+            (1...Int(NAME_MAX)).contains(name.count) && !name.contains(0) && !name.elementsEqual(".".utf8)
+            && !name.elementsEqual("..".utf8)
         guard Self.isProcessPath(parts) || isInDirectory && isName else { return nil }
         self.init(path: FilePath(path), isOfProcess: false, followsLinks: !isInDirectory)
     }
@@ -40,8 +45,9 @@ package struct NamespaceSource: Sendable, Hashable {
     package static let pathRule =
         "/proc/PID/ns/net, /proc/PID/task/TID/ns/net, /proc/PID/fd/N, or a name in the mount directory"
 
-    private static func isProcessPath(_ parts: [Substring]) -> Bool {
-        guard parts.count >= 4, parts[0] == "", parts[1] == "proc", isNumber(parts[2]) else { return false }
+    private static func isProcessPath(_ bytes: [Substring.UTF8View]) -> Bool {
+        let parts = bytes.map { String(Substring($0)) }
+        guard parts.count >= 4, parts[0].isEmpty, parts[1] == "proc", isNumber(parts[2]) else { return false }
         return switch parts.count {
         case 5: parts[3] == "ns" && parts[4] == "net" || parts[3] == "fd" && isNumber(parts[4])
         case 7: parts[3] == "task" && isNumber(parts[4]) && parts[5] == "ns" && parts[6] == "net"
@@ -49,7 +55,7 @@ package struct NamespaceSource: Sendable, Hashable {
         }
     }
 
-    private static func isNumber(_ text: Substring) -> Bool {
+    private static func isNumber(_ text: String) -> Bool {
         (1...10).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
 

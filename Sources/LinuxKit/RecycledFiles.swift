@@ -63,6 +63,8 @@ package final class RecycledFiles: Sendable {
         do throws(SystemError) {
             try FileSystem.rename(path, to: spare, as: .removeRecord)
         } catch  where error.errno == .noSuchFileOrDirectory {
+            // There is no such file, or the spares' directory is gone.
+            try FileSystem.unlink(path, as: .removeRecord)
             return
         }
         state.withLock { $0.spares.append((spare, size)) }

@@ -139,8 +139,9 @@ extension AnswerStore {
             bytes += item.size
             lastFile = max(lastFile, item.file)
         }
-        for (name, record) in records {
-            guard let request = record.request else { continue }
+        let oldest = clock.now.milliseconds - Self.time.milliseconds
+        for (name, record) in records.sorted(by: { $0.value.createdAt > $1.value.createdAt }) {
+            guard let request = record.request, record.createdAt.milliseconds > oldest else { continue }
             switch entries[request.key] {
             case nil:
                 entries[request.key] = .unanswered(request.fingerprint, made: [request.item: name])

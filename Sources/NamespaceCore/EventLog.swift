@@ -4,8 +4,10 @@ import Synchronization
 /// The latest changes, for whoever follows them. Readers pull at their own pace from one bounded ring, so that none of
 /// them makes anything grow or a writer wait.
 package final class EventLog: Sendable {
-    /// How many changes are kept.
+    /// How many changes are kept, fewer if they are large.
     package static let capacity = 4096
+    /// What the labels of the changes that are kept take at most, in bytes.
+    private static let mostLabelBytes = 8 * 1024 * 1024
 
     /// Somebody who wants to know when there is something to read.
     package protocol Follower: AnyObject, Sendable {
@@ -26,6 +28,7 @@ package final class EventLog: Sendable {
 
     private struct State {
         var ring: Deque<Event> = []
+        var labelBytes = 0
         var newest: Revision
         var followers: [ObjectIdentifier: any Follower] = [:]
         var isClosed = false
@@ -54,9 +57,12 @@ package final class EventLog: Sendable {
         let at = clock.now
         let (revision, hasFollowers) = state.withLock { state in
             state.newest = state.newest.next()
-            if state.ring.count == Self.capacity { state.ring.removeFirst() }
-            state.ring.append(
-                Event(revision: state.newest, kind: kind, at: at, name: name, namespace: namespace))
+            let event = Event(revision: state.newest, kind: kind, at: at, name: name, namespace: namespace)
+            state.ring.append(event)
+            state.labelBytes += event.labelBytes
+            while state.ring.count > Self.capacity || state.labelBytes > Self.mostLabelBytes {
+                state.labelBytes -= state.ring.removeFirst().labelBytes
+            }
             return (state.newest, !state.followers.isEmpty)
         }
         if hasFollowers { newsContinuation.yield() }
@@ -116,6 +122,12 @@ package final class EventLog: Sendable {
     }
 
     private var followers: [any Follower] { state.withLock { Array($0.followers.values) } }
+}
+
+extension Event {
+    fileprivate var labelBytes: Int {
+        (namespace?.record?.labels.values ?? [:]).reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+    }
 }
 
 // MARK: - Waiting

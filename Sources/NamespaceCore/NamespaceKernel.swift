@@ -30,6 +30,9 @@ package protocol NamespaceKernel: Sendable {
         _ name: NamespaceName, didRemove: @escaping @Sendable () throws(SystemError) -> Void
     ) async throws(SystemError) -> Bool
 
+    /// Unlinks a file that is no namespace; false says that it is gone, or a namespace by now.
+    func removeStale(_ name: NamespaceName) async throws(SystemError) -> Bool
+
     /// Throws what ``remove(_:didRemove:)`` would for something that is no file.
     func refuseDirectory(_ name: NamespaceName) async throws(SystemError)
 
@@ -116,6 +119,10 @@ package final class LinuxKernel: NamespaceKernel {
             try didRemove()
             return existed
         }
+    }
+
+    package func removeStale(_ name: NamespaceName) async throws(SystemError) -> Bool {
+        try await blocking { [namespaces] () throws(SystemError) in try namespaces.removeStale(name.bytes) }
     }
 
     package func refuseDirectory(_ name: NamespaceName) async throws(SystemError) {

@@ -166,6 +166,8 @@ extension NamespaceManager {
     /// Takes a namespace that was made into what we know, and tells of it.
     func register(_ made: Made) -> Namespace {
         let (name, status) = (made.name, made.status)
+        // Removed by another tool a moment ago, or there would have been no room for ours.
+        if index[name] != nil, unannounced.remove(name) == nil { events.append(.vanished, name, nil) }
         records[name] = made.record
         index[name] = .init(status)
         schedule(name, made.record.lease)

@@ -12,8 +12,7 @@ extension NamespaceManager {
     package func delete(_ name: NamespaceName, ifUnused: Bool = false) async throws(NamespaceError) {
         try await holding(name) { () async throws(NamespaceError) in
             if ifUnused { try await self.refuseUsed(try await self.existing(name)) }
-            guard try await self.unmake(name) else { throw Self.notFound }
-            self.events.append(.deleted, name, nil)
+            guard try await self.remove(name) else { throw Self.notFound }
             self.logger.debug("namespace deleted", metadata: ["name": "\(name)"])
         }
     }
@@ -33,16 +32,25 @@ extension NamespaceManager {
         }
     }
 
+    /// Removes what has the name, and tells of it; false says that nothing had it. Call it while holding the name.
+    func remove(_ name: NamespaceName, as kind: Event.Kind = .deleted) async throws(NamespaceError) -> Bool {
+        let wasKnown = index[name] != nil && !unannounced.contains(name)
+        let existed = try await unmake(name)
+        // Another tool was faster, and its watcher's report will find that we know already.
+        if existed || wasKnown { events.append(existed ? kind : .vanished, name, nil) }
+        return existed
+    }
+
     /// Removes what has the name, and its record; false says that nothing had it. Call it while holding the name.
     func unmake(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
         // After a crash, what is left of ours is known by its record; of another tool's namespace nothing else tells.
         guard case .namespace? = index[name], records[name] == nil, RecordStore.canHold(name) else {
-            return try await remove(name)
+            return try await unlink(name)
         }
         let store = store
         await attempt { () throws(SystemError) in try store.markDeletion(of: name) }
         do throws(NamespaceError) {
-            let existed = try await remove(name)
+            let existed = try await unlink(name)
             await attempt { () throws(SystemError) in try store.unmarkDeletion(of: name) }
             return existed
         } catch {
@@ -60,7 +68,7 @@ extension NamespaceManager {
         }
     }
 
-    private func remove(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
+    private func unlink(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
         let (store, logger) = (store, logger)
         let giveUp = ContinuousClock.now + .seconds(1)
         while true {
@@ -75,6 +83,7 @@ extension NamespaceManager {
                 }
                 records[name] = nil
                 index[name] = nil
+                unannounced.remove(name)
                 return existed
             } catch {
                 switch (error.operation, error.errno) {
@@ -91,6 +100,24 @@ extension NamespaceManager {
                 }
             }
         }
+    }
+
+    /// Removes a file that is no namespace, and its record; false says that it is gone, or a namespace by now. Call it
+    /// while holding the name.
+    func unmakeStale(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
+        let existed: Bool
+        do throws(SystemError) {
+            existed = try await kernel.removeStale(name)
+        } catch  where error.operation == .unlink {
+            throw Self.noFile(error)
+        } catch {
+            throw NamespaceError(error)
+        }
+        guard existed else { return false }
+        index[name] = nil
+        unannounced.remove(name)
+        try await forget(name)
+        return true
     }
 
     /// Throws what deleting a directory would.

@@ -84,8 +84,7 @@ extension NamespaceManager {
                     try await self.forget(name)
                     return
                 }
-                _ = try await self.unmake(name)
-                self.events.append(.expired, name, nil)
+                _ = try await self.remove(name, as: .expired)
                 self.logger.info("a lease ended, and its namespace with it", metadata: ["name": "\(name)"])
             }
         } catch {

@@ -7,6 +7,7 @@ extension NamespaceManager {
         _ selector: Selector = Selector(), limit: Int, after: NamespaceName? = nil
     ) async throws(NamespaceError) -> NamespacePage {
         try await takeInChanges()
+        let after = after.map(present)
         let revision = events.newest
         let total: Int
         let rest: ArraySlice<NamespaceName>
@@ -33,6 +34,13 @@ extension NamespaceManager {
         }
         return NamespacePage(
             namespaces: namespaces, total: total, next: rest.count > page.count ? page.last : nil, revision: revision)
+    }
+
+    /// The name that a page's `next` stands for, which is percent-encoded where the name is not UTF-8.
+    private func present(_ name: NamespaceName) -> NamespaceName {
+        guard index[name] == nil, name.bytes.contains(UInt8(ascii: "%")) else { return name }
+        let text = String(decoding: name.bytes, as: UTF8.self)
+        return index.names.first { $0.description == text } ?? name
     }
 
     /// Looks at many names, with all workers.

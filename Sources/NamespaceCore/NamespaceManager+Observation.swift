@@ -12,7 +12,7 @@ extension NamespaceManager {
         }
         watching = Task {
             for await report in reports {
-                for name in self.surprises(in: report) { self.checkLater(name) }
+                for name in self.surprises(in: report, isSettled: true) { self.checkLater(name) }
             }
         }
     }
@@ -26,14 +26,14 @@ extension NamespaceManager {
         } catch {
             throw NamespaceError(error)
         }
-        for name in surprises(in: report) { try await check(name) }
+        for name in surprises(in: report) { try await check(name, isSettled: false) }
     }
 
     /// The names that are not what the index says. Those that we are working on are looked at afterwards.
-    private func surprises(in report: DirectoryWatcher.Report) -> [NamespaceName] {
+    private func surprises(in report: DirectoryWatcher.Report, isSettled: Bool = false) -> [NamespaceName] {
         var surprises: [NamespaceName] = []
         func compare(_ name: NamespaceName, _ seen: NamespaceIndex.Known?) {
-            guard index[name] != seen else { return }
+            guard index[name] != seen || isSettled && unannounced.contains(name) else { return }
             if isHeld(name) { doubtful.insert(name) } else { surprises.append(name) }
         }
         switch report {
@@ -71,13 +71,19 @@ extension NamespaceManager {
     }
 
     /// Looks at a name, and tells what others have made of it.
-    private func check(_ name: NamespaceName) async throws(NamespaceError) {
+    ///
+    /// - Parameter isSettled: Whether what is there has been so for as long as any tool needs to mount on it.
+    private func check(_ name: NamespaceName, isSettled: Bool = true) async throws(NamespaceError) {
         try await holding(name) { () async throws(NamespaceError) in
-            let before = self.index[name]
+            let before = self.unannounced.remove(name) == nil ? self.index[name] : nil
             let record = self.records[name]
             let namespace = try await self.look(at: name)
             let now = namespace.map { $0.status.map(NamespaceIndex.Known.init) ?? .stale }
             self.index[name] = now
+            if before == nil, now == .stale, !isSettled {
+                self.unannounced.insert(name)
+                return
+            }
             // The cookie knows a namespace again that has been mounted anew.
             if before == now || record != nil && namespace?.record == record { return }
             if case .namespace? = before { self.events.append(.vanished, name, nil) }

@@ -41,7 +41,6 @@ extension NamespaceManager {
             logger.warning("an unreadable record was set aside", metadata: ["path": "\(path)"])
         }
         records = contents.records
-        try startWatching()
         try await survey()
         var result = Reconciliation(setAside: contents.setAside.count)
         // A directory that is not shared may hide mounts that the host has: what looks half-made here need not be.
@@ -56,6 +55,8 @@ extension NamespaceManager {
         }
         for (name, record) in records { schedule(name, record.lease) }
         count(&result)
+        // Last: its first report is a sweep, which tells what others have done since the survey.
+        try startWatching()
         return result
     }
 
@@ -69,12 +70,8 @@ extension NamespaceManager {
 
     private func load() async throws(NamespaceError) -> (RecordStore.Contents, Set<String>) {
         let (store, journal, bootID) = (store, journal, bootID)
-        do throws(SystemError) {
-            return try await kernel.blocking { () throws(SystemError) in
-                (try store.load(bootID: bootID), try journal.unfinished())
-            }
-        } catch {
-            throw NamespaceError(error)
+        return try await asWorker { () throws(SystemError) in
+            (try store.load(bootID: bootID), try journal.unfinished())
         }
     }
 
@@ -114,19 +111,22 @@ extension NamespaceManager {
                 interrupted.append((name, false))
             }
         }
+        var left: Set<String> = []
         for (name, isOurs) in interrupted {
-            try await holding(name) { () async throws(NamespaceError) in
-                if isOurs { try await self.takeAway(name) }
-                try await self.forget(name)
+            do throws(NamespaceError) {
+                try await holding(name) { () async throws(NamespaceError) in
+                    if isOurs { try await self.undo(name) } else { try await self.forget(name) }
+                }
+            } catch {
+                // Tried again at the next start; meanwhile it can be listed and deleted.
+                logger.error(
+                    "what a crash left could not be removed", metadata: ["name": "\(name)", "error": "\(error)"])
+                if let batch = records[name]?.batch { left.insert(batch) }
             }
         }
-        let journal = journal
-        do throws(SystemError) {
-            try await kernel.blocking { () throws(SystemError) in
-                for batch in unfinished { try journal.end(batch) }
-            }
-        } catch {
-            throw NamespaceError(error)
+        let (journal, ended) = (journal, unfinished.subtracting(left))
+        try await asWorker { () throws(SystemError) in
+            for batch in ended { try journal.end(batch) }
         }
         return interrupted.count
     }
@@ -136,13 +136,20 @@ extension NamespaceManager {
         let store = store
         var count = 0
         let names = try await asWorker { () throws(SystemError) in try store.interruptedDeletions() }
-        for (name, entry) in zip(names, try await inspect(names)) {
+        for name in names where index[name] == .stale {
             // Mounted, it had not begun, or the name is of another namespace by now.
-            if case .stale = entry {
-                try await holding(name) { () async throws(NamespaceError) in try await self.takeAway(name) }
-                count += 1
+            do throws(NamespaceError) {
+                let isRemoved = try await holding(name) { () async throws(NamespaceError) in
+                    try await self.unmakeStale(name)
+                }
+                if isRemoved { count += 1 }
+            } catch {
+                logger.error(
+                    "what a crash left could not be removed", metadata: ["name": "\(name)", "error": "\(error)"])
             }
-            try await asWorker { () throws(SystemError) in try store.unmarkDeletion(of: name) }
+        }
+        try await asWorker { () throws(SystemError) in
+            for name in names { try store.unmarkDeletion(of: name) }
         }
         return count
     }
@@ -157,13 +164,19 @@ extension NamespaceManager {
         }
     }
 
-    /// Removes what a crash left, but not a directory that has the name by now: that is no reason not to start.
-    private func takeAway(_ name: NamespaceName) async throws(NamespaceError) {
-        do throws(NamespaceError) {
+    /// Removes what a crash left of ours: a whole namespace of an unfinished batch, or a file that is none.
+    private func undo(_ name: NamespaceName) async throws(NamespaceError) {
+        guard index[name] == .stale else {
             _ = try await unmake(name)
+            return
+        }
+        // A directory, or a namespace that another tool has mounted there meanwhile: only the record is ours.
+        do throws(NamespaceError) {
+            guard try await !unmakeStale(name) else { return }
         } catch  where error.code == .notANamespace {
             logger.warning("a directory has a recorded name", metadata: ["name": "\(name)"])
         }
+        try await forget(name)
     }
 
     private func count(_ result: inout Reconciliation) {

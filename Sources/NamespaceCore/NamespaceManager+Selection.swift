@@ -12,26 +12,41 @@ extension NamespaceManager {
         _ selector: Selector, ifUnused: Bool = false, dryRun: Bool = false
     ) async throws(NamespaceError) -> BulkDeletion {
         try await takeInChanges()
-        return await delete(matches(selector), ifUnused: ifUnused, dryRun: dryRun) { namespace in
-            selector.matches(state: namespace.state, record: namespace.record)
+        return await forEach(matches(selector)) { (name) async throws(NamespaceError) in
+            try await self.delete(name, ifUnused: ifUnused, dryRun: dryRun) { namespace in
+                selector.matches(state: namespace.state, record: namespace.record)
+            }
         }
     }
 
-    /// Removes every entry that is no namespace, or only tells which ones. Directories and the like are left alone.
+    /// Removes every entry that is no namespace, or only tells which ones. Directories and the like are left alone, and so
+    /// is what another tool is about to mount a namespace on.
     package func prune(dryRun: Bool = false) async throws(NamespaceError) -> BulkDeletion {
         try await takeInChanges()
         var selector = Selector()
         selector.state = .stale
-        return await delete(matches(selector), ifUnused: false, dryRun: dryRun) { $0.state == .stale }
+        let names = matches(selector)
+        // From a file to the mount on it is less than a millisecond for any tool.
+        if !names.isEmpty { try? await Task.sleep(for: .milliseconds(50)) }
+        return await forEach(names) { (name) async throws(NamespaceError) in
+            try await self.holding(name) { () async throws(NamespaceError) in
+                guard try await self.look(at: name)?.state == .stale else { return false }
+                if dryRun {
+                    try await self.refuseDirectory(name)
+                    return true
+                }
+                guard try await self.unmakeStale(name) else { return false }
+                self.events.append(.deleted, name, nil)
+                return true
+            }
+        }
     }
 
-    private func delete(
-        _ names: [NamespaceName], ifUnused: Bool, dryRun: Bool, where isMeant: @escaping @Sendable (Namespace) -> Bool
+    private func forEach(
+        _ names: [NamespaceName], _ body: @escaping @Sendable (NamespaceName) async throws(NamespaceError) -> Bool
     ) async -> BulkDeletion {
         let outcomes = await concurrently(names) { name in
-            await Result { () async throws(NamespaceError) in
-                try await self.delete(name, ifUnused: ifUnused, dryRun: dryRun, where: isMeant)
-            }
+            await Result { () async throws(NamespaceError) in try await body(name) }
         }
         var result = BulkDeletion()
         for (name, outcome) in zip(names, outcomes) {
@@ -55,9 +70,7 @@ extension NamespaceManager {
                 try await self.refuseDirectory(name)
                 return true
             }
-            guard try await self.unmake(name) else { return false }
-            self.events.append(.deleted, name, nil)
-            return true
+            return try await self.remove(name)
         }
     }
 

@@ -23,6 +23,9 @@ package actor NamespaceManager {
     var index = NamespaceIndex()
     /// Names that others seemed to change while we worked on them; looked at again afterwards.
     var doubtful: Set<NamespaceName> = []
+    /// Files that were found before they could have been mounted on: listed, but not told of until the watcher, which
+    /// waits for that, has found them too.
+    var unannounced: Set<NamespaceName> = []
     var leases = LeaseQueue()
     var leaseTimer: Task<Void, Never>?
     var watching: Task<Void, Never>?

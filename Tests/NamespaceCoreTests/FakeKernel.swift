@@ -116,6 +116,14 @@ final class FakeKernel: NamespaceKernel {
         return existed
     }
 
+    func removeStale(_ name: NamespaceName) async throws(SystemError) -> Bool {
+        state.withLock { state in
+            guard state.entries[name] == .stale else { return false }
+            state.entries[name] = nil
+            return true
+        }
+    }
+
     func refuseDirectory(_ name: NamespaceName) async throws(SystemError) {}
 
     func inspect(_ names: [NamespaceName]) async throws(SystemError) -> [NamespaceDirectory.Entry] {

@@ -118,6 +118,8 @@ extension NamespaceManager {
                     if isOurs { try await self.undo(name) } else { try await self.forget(name) }
                 }
             } catch {
+                // Without its state the daemon could promise nothing.
+                if error.code == .storageFailure { throw error }
                 // Tried again at the next start; meanwhile it can be listed and deleted.
                 logger.error(
                     "what a crash left could not be removed", metadata: ["name": "\(name)", "error": "\(error)"])

@@ -183,9 +183,10 @@ extension NamespaceDirectory {
             try FileSystem.makeDirectory(directory.appending("directory"))
             mkfifo(directory.appending("fifo").string, 0o600)
             symlink("/nowhere", directory.appending("dangling").string)
+            symlink(String(repeating: "x", count: 300), directory.appending("endless").string)
             try FileSystem.replace(directory.appending("uts"), with: [])
             #expect(mount("/proc/self/ns/uts", directory.appending("uts").string, "none", UInt(MS_BIND), nil) == 0)
-            for name in ["empty", "directory", "fifo", "dangling", "uts"] {
+            for name in ["empty", "directory", "fifo", "dangling", "endless", "uts"] {
                 #expect(try await scratch.namespaces.inspect(name, workers) == .stale, "\(name)")
             }
             let odd: [UInt8] = [0xff, 0x20, 0x25]

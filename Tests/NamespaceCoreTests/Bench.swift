@@ -76,6 +76,7 @@ final class ManualClock: NamespaceClock {
             let sleeper = state.withLock { $0.sleepers.removeValue(forKey: key) }
             sleeper?.continuation.resume(throwing: CancellationError())
         }
+        try Task.checkCancellation()
     }
 }
 

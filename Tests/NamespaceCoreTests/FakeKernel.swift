@@ -14,6 +14,7 @@ final class FakeKernel: NamespaceKernel {
         var preparations = 0
         var inside: [UInt64: [Int32]] = [:]
         var blockingFailure: SystemError?
+        var removalFailures: [NamespaceName: SystemError] = [:]
         var sources: [FilePath: NamespaceIdentity] = [:]
         var reports: AsyncStream<DirectoryWatcher.Report>.Continuation?
         var isVisible = true
@@ -28,6 +29,10 @@ final class FakeKernel: NamespaceKernel {
     func fail(_ errors: SystemError...) { state.withLock { $0.failures += errors } }
     /// Makes the next piece of other blocking work fail.
     func failBlocking(_ error: SystemError) { state.withLock { $0.blockingFailure = error } }
+    /// Makes the next removal of that name fail.
+    func failRemoval(of name: NamespaceName, _ error: SystemError) {
+        state.withLock { $0.removalFailures[name] = error }
+    }
     func add(_ name: NamespaceName, _ entry: NamespaceDirectory.Entry) { state.withLock { $0.entries[name] = entry } }
     func putProcesses(_ processes: [Int32], into inode: UInt64) { state.withLock { $0.inside[inode] = processes } }
     func remove(_ name: NamespaceName) { _ = state.withLock { $0.entries.removeValue(forKey: name) } }
@@ -111,6 +116,7 @@ final class FakeKernel: NamespaceKernel {
         _ name: NamespaceName, didRemove: @escaping @Sendable () throws(SystemError) -> Void
     ) async throws(SystemError) -> Bool {
         try takeFailure()
+        if let failure = state.withLock({ $0.removalFailures.removeValue(forKey: name) }) { throw failure }
         let existed = state.withLock { $0.entries.removeValue(forKey: name) != nil }
         try didRemove()
         return existed
@@ -149,6 +155,14 @@ final class FakeKernel: NamespaceKernel {
         state.withLock { state in
             let seen = state.entries[name]?.seen ?? .absent
             _ = state.reports?.yield(.changed([DirectoryWatcher.Observation(name: name.bytes, seen: seen)]))
+        }
+    }
+
+    /// What the real watcher reports first.
+    func reportSweep() {
+        state.withLock { state in
+            _ = state.reports?.yield(
+                .swept(state.entries.map { DirectoryWatcher.Observation(name: $0.key.bytes, seen: $0.value.seen) }))
         }
     }
 

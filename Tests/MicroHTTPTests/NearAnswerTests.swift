@@ -1,0 +1,54 @@
+import Foundation
+import HTTPTypes
+import Logging
+import Testing
+
+@testable import MicroHTTP
+
+/// Says that the answer is near, and gives it after as many microseconds as the path says.
+private struct HintingHandler: RequestHandler {
+    func accept(_ request: Request) -> Disposition {
+        guard case .success(let target) = request.target,
+            let delay = target.segments.first.flatMap({ UInt32(String(decoding: $0, as: UTF8.self)) })
+        else { return .respond(Response(status: .notFound)) }
+        return .read(limit: 0) { _ in
+            let near = NearAnswer.current
+            return await withCheckedContinuation { continuation in
+                // A thread of its own, as the kernel's workers are to a handler.
+                Thread.detachNewThread {
+                    usleep(300)
+                    near?.hint()
+                    if delay > 0 { usleep(delay) }
+                    near?.hint()
+                    continuation.resume(returning: Response(status: .ok, body: Array("\(delay)".utf8)))
+                    near?.hint()
+                }
+            }
+        }
+    }
+
+    func response(to refusal: Refusal, of request: Request) -> Response { Response(status: .badRequest) }
+}
+
+@Suite("Answers that are said to be near") struct NearAnswerTests {
+    @Test("an answer arrives once, whether it is as near as was said or not", arguments: [0, 20, 140, 160, 5000])
+    func hinted(delay: Int) async throws {
+        let path = "/tmp/microhttp-\(UUID().uuidString).sock"
+        let server = try HTTPServer.start(
+            on: [.unix(path: path, mode: 0o600, group: nil)], configuration: HTTPServer.Configuration(),
+            handler: HintingHandler(), logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        do {
+            let client = try RawClient(path: path)
+            for _ in 0..<200 {
+                client.send("GET /\(delay) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                let answer = client.answer()
+                #expect(answer.hasPrefix("HTTP/1.1 200") && answer.hasSuffix("\(delay)"))
+            }
+        } catch {
+            await server.shutdown(deadline: .seconds(1))
+            throw error
+        }
+        await server.shutdown(deadline: .seconds(5))
+        #expect(server.exchangesInProgress == 0)
+    }
+}

@@ -165,7 +165,9 @@ package final class KernelWorkers: Sendable {
         let end = ContinuousClock.now + Self.watchTime
         isWatched.store(true, ordering: .relaxed)
         defer { isWatched.store(false, ordering: .relaxed) }
-        while queueLength.load(ordering: .relaxed) == 0, ContinuousClock.now < end {}
+        while queueLength.load(ordering: .relaxed) == 0, ContinuousClock.now < end {
+            for _ in 0..<8 { clinux_relax() }
+        }
     }
 
     private func threadEnded(replace: Bool) {

@@ -212,7 +212,9 @@ final class Exchange: Sendable {
 
     /// Looks out for a job or the answer, without the lock, which whoever brings one needs.
     private func watch(until end: ContinuousClock.Instant) {
-        while !hasNews.load(ordering: .acquiring), ContinuousClock.now < end {}
+        while !hasNews.load(ordering: .acquiring), ContinuousClock.now < end {
+            for _ in 0..<8 { cmicrohttpd_relax() }
+        }
     }
 
     /// Wakes the connection's thread for an answer that is not there yet: waking it takes longer than the rest of the

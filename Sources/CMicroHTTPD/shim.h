@@ -2,10 +2,6 @@
 #ifndef CMICROHTTPD_SHIM_H
 #define CMICROHTTPD_SHIM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE // struct ucred
-#endif
-
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -80,8 +76,16 @@ static inline int cmicrohttpd_descriptor(struct MHD_Connection *connection) {
     return info ? info->connect_fd : -1;
 }
 
+// struct ucred of unix(7). glibc has it under _GNU_SOURCE only, which would give other types of this module another form
+// than Swift's Glibc module has them in, and neither could be used.
+struct cmicrohttpd_credentials {
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+};
+
 // Who made the connection, of a Unix socket; 0 where that cannot be told. On TCP no system call is made.
-static inline int cmicrohttpd_peer(struct MHD_Connection *connection, struct ucred *peer) {
+static inline int cmicrohttpd_peer(struct MHD_Connection *connection, struct cmicrohttpd_credentials *peer) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     if (!info || !info->client_addr || info->client_addr->sa_family != AF_UNIX)
         return 0;

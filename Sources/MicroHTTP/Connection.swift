@@ -23,7 +23,7 @@ import HTTPTypes
     }
 
     private var peer: Peer? {
-        var peer = ucred()
+        var peer = cmicrohttpd_credentials()
         guard unsafe cmicrohttpd_peer(pointer, &peer) != 0 else { return nil }
         return Peer(user: peer.uid, group: peer.gid, process: peer.pid)
     }

@@ -41,6 +41,31 @@ struct InteroperabilityTests {
         }
     }
 
+    @Test("What ip netns adds, attaches and deletes, and a bare umount, is told and listed within 200 ms")
+    func toldOfTheirs() async throws {
+        try await withRealDaemon { daemon in
+            let events = try await daemon.collectEvents()
+            let file = "\(Self.directory)/\(name)"
+            let steps: [(command: [String], told: [String], state: String?)] = [
+                (["ip", "netns", "add", name], ["appeared"], "ready"),
+                (["umount", file], ["vanished", "appeared"], "stale"),
+                (["ip", "netns", "delete", name], ["vanished"], nil),
+                (["ip", "netns", "attach", name, "\(getpid())"], ["appeared"], "ready"),
+                (["ip", "netns", "delete", name], ["vanished"], nil),
+            ]
+            for step in steps {
+                let before = events.events.count
+                _ = try await Command.run(step.command[0], Array(step.command.dropFirst()))
+                try await eventually(within: 0.2, "\(step.command): \(events.events.map(\.type))") {
+                    let told = events.events.dropFirst(before).filter { $0.name == name }.map(\.type)
+                    return told.suffix(step.told.count) == step.told[...]
+                }
+                let list = try await daemon.send("GET", "/v1/namespaces?prefix=\(name)").json
+                #expect(list["namespaces"]?[0]?["state"]?.string == step.state, "\(step.command)")
+            }
+        }
+    }
+
     @Test("nsenter enters a namespace in a directory of our own")
     func nsenter() async throws {
         try await withDaemon { daemon in

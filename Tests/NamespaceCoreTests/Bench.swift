@@ -82,6 +82,13 @@ final class ManualClock: NamespaceClock {
 
 func name(_ text: String) throws -> NamespaceName { try #require(NamespaceName(bytes: Array(text.utf8))) }
 
+/// A namespace with that number for all its identities.
+func namespaceEntry(_ number: UInt64) -> NamespaceDirectory.Entry {
+    .namespace(
+        NamespaceStatus(
+            identity: NamespaceIdentity(device: 4, inode: number, cookie: number), isLoopbackUp: true, mountID: number))
+}
+
 /// The error's code, or nil when nothing was thrown.
 func code(_ body: () async throws -> Void) async -> NamespaceError.Code? {
     do {

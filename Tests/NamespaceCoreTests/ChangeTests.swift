@@ -5,13 +5,6 @@ import Testing
 @testable import NamespaceCore
 
 @Suite("Changes, by clients and by others") struct ChangeTests {
-    private func status(_ number: UInt64) -> NamespaceDirectory.Entry {
-        .namespace(
-            NamespaceStatus(
-                identity: NamespaceIdentity(device: 4, inode: number, cookie: number), isLoopbackUp: true,
-                mountID: number))
-    }
-
     @Test("a patch changes labels by RFC 7396, and only in the state that was asked for") func patch() async throws {
         let bench = try Bench()
         let manager = try bench.manager()
@@ -43,7 +36,7 @@ import Testing
         let bench = try Bench()
         let manager = try bench.manager()
         let (foreign, stale) = (try name("foreign"), try name("stale"))
-        bench.kernel.add(foreign, status(77))
+        bench.kernel.add(foreign, namespaceEntry(77))
         bench.kernel.add(stale, .stale)
         try await manager.start()
         let adopted = try await manager.update(foreign, Patch(), by: Owner(user: 5, process: 6))
@@ -75,7 +68,7 @@ import Testing
         var seen = manager.events.newest
         _ = try await manager.create(ours)
         bench.kernel.reportChange(of: ours)
-        bench.kernel.add(theirs, status(80))
+        bench.kernel.add(theirs, namespaceEntry(80))
         bench.kernel.reportChange(of: theirs)
         #expect(await manager.nextEvents(2, after: seen) == ["created ours", "appeared theirs"])
 
@@ -103,7 +96,7 @@ import Testing
         let manager = try bench.manager()
         let name = try name("a")
         _ = try await manager.create(Creation(.exactly(name), labels: try Labels(["team": "x"])))
-        bench.kernel.add(name, status(99))
+        bench.kernel.add(name, namespaceEntry(99))
         #expect(try await manager.namespace(name).record == nil)
         var selector = Selector()
         selector.requirements = [.equals("team", "x")]
@@ -119,7 +112,7 @@ import Testing
             _ = try await manager.create(Creation(.exactly(try name("n\(index)")), labels: labels))
         }
         bench.kernel.add(try name("stale"), .stale)
-        bench.kernel.add(try name("theirs"), status(80))
+        bench.kernel.add(try name("theirs"), namespaceEntry(80))
         func find(_ change: (inout Selector) -> Void) async throws -> [String] {
             var selector = Selector()
             change(&selector)

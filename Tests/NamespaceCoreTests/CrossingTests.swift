@@ -5,13 +5,6 @@ import Testing
 @testable import NamespaceCore
 
 @Suite("What we and others do to one name at once") struct CrossingTests {
-    private func status(_ number: UInt64) -> NamespaceDirectory.Entry {
-        .namespace(
-            NamespaceStatus(
-                identity: NamespaceIdentity(device: 4, inode: number, cookie: number), isLoopbackUp: true,
-                mountID: number))
-    }
-
     @Test("a name that others removed before we did has vanished, for those who follow too") func deletedByBoth()
         async throws
     {
@@ -34,7 +27,7 @@ import Testing
 
     @Test("what was there before us is no news") func nothingAppearsAtStart() async throws {
         let bench = try Bench()
-        for index in 0..<50 { bench.kernel.add(try name("n\(index)"), status(100 + UInt64(index))) }
+        for index in 0..<50 { bench.kernel.add(try name("n\(index)"), namespaceEntry(100 + UInt64(index))) }
         let manager = try bench.manager()
         let start = manager.events.newest
         #expect(try await manager.start().external == 50)
@@ -55,7 +48,7 @@ import Testing
         bench.kernel.add(plain, .stale)
         #expect(try await manager.list(limit: 10).namespaces.map(\.state) == [.stale, .stale])
         #expect(manager.history(after: start).isEmpty)
-        bench.kernel.add(mounted, status(70))
+        bench.kernel.add(mounted, namespaceEntry(70))
         bench.kernel.reportChange(of: mounted)
         bench.kernel.reportChange(of: plain)
         #expect(await manager.nextEvents(2, after: start).sorted() == ["appeared mounted", "appeared plain"])
@@ -70,9 +63,9 @@ import Testing
         bench.kernel.add(made, .stale)
         async let pruned = manager.prune()
         try await Task.sleep(for: .milliseconds(10))
-        bench.kernel.add(made, status(70))
+        bench.kernel.add(made, namespaceEntry(70))
         #expect(try await pruned.deleted == [stale])
-        #expect(bench.kernel.entry(made) == status(70))
+        #expect(bench.kernel.entry(made) == namespaceEntry(70))
     }
 
     @Test("one name that cannot be removed does not keep the daemon from starting") func startGoesOn() async throws {

@@ -15,7 +15,7 @@ package enum FileSystem {
     ///
     /// There is no fsync: the files are of use only until the next boot.
     package static func replace(_ path: FilePath, with content: [UInt8]) throws(SystemError) {
-        let temporary = temporarySibling(of: path)
+        let temporary = FilePath(path.string + ".tmp~")
         do throws(SystemError) {
             let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
             try file.writeAll(content, path: temporary)
@@ -25,14 +25,6 @@ package enum FileSystem {
             throw error
         }
     }
-
-    /// The name `replace` writes to before it renames.
-    package static func temporarySibling(of path: FilePath) -> FilePath {
-        FilePath(path.string + temporarySuffix)
-    }
-
-    /// The end of every name that `replace` leaves behind when the process dies in the middle of it.
-    package static let temporarySuffix = ".tmp~"
 
     package static func rename(
         _ path: FilePath, to other: FilePath, as operation: SystemError.Operation = .rename

@@ -204,9 +204,4 @@ package struct NamespaceDirectory: Sendable {
             try CurrentNamespace.status(of: node)
         }
     }
-
-    /// The names in the directory, in byte order.
-    package func names() throws(SystemError) -> [[UInt8]] {
-        try FileSystem.names(in: directory.path).sorted { $0.lexicographicallyPrecedes($1) }
-    }
 }

@@ -10,10 +10,8 @@ package import SystemPackage
 /// is renamed to a spare name, and the next one that is wanted is written into a spare and renamed from it, which is
 /// what a replacement by rename does anyway. The spares have a directory of their own.
 package final class RecycledFiles: Sendable {
-    /// Spares kept at most; each is an inode and a block.
+    /// Spares kept at most, and made in advance by ``restock()``; each is an inode and a block.
     private static let mostSpares = 512
-    /// Spares made in advance by ``restock()``.
-    private static let stock = 512
 
     private struct State {
         var spares: [(path: FilePath, size: Int)] = []
@@ -74,7 +72,7 @@ package final class RecycledFiles: Sendable {
     /// to is no error: the file is then made when it is wanted.
     package func restock() -> Bool {
         for _ in 0..<4 {
-            guard state.withLock({ $0.spares.count < Self.stock }) else { return false }
+            guard state.withLock({ $0.spares.count < Self.mostSpares }) else { return false }
             let spare = newName()
             guard (try? OwnedDescriptor.open(spare, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)) != nil else {
                 return false

@@ -123,13 +123,8 @@ extension NamespaceManager {
     /// Removes what an atomic batch made. What cannot be removed now stays in the journal, for the next start.
     private func undo(_ made: [Made], of batch: String) async {
         let failures = await concurrently(made) { item in
-            do throws(NamespaceError) {
-                _ = try await self.unmake(item.name)
-                return nil as NamespaceError?
-            } catch {
-                return error
-            }
-        }.compactMap(\.self)
+            await Result { () async throws(NamespaceError) in try await self.unmake(item.name) }
+        }.compactMap { if case .failure(let error) = $0 { error } else { nil } }
         guard failures.isEmpty else {
             logger.error(
                 "a failed batch could not be undone; the next start does it",
@@ -147,41 +142,10 @@ extension NamespaceManager {
         _ batch: String, _ body: @escaping @Sendable (BatchJournal) throws(SystemError) -> Void
     ) async throws(BatchError) {
         let journal = journal
-        do throws(SystemError) {
-            try await kernel.blocking { () throws(SystemError) in try body(journal) }
+        do throws(NamespaceError) {
+            try await asWorker { () throws(SystemError) in try body(journal) }
         } catch {
-            throw BatchError(item: 0, cause: NamespaceError(error))
+            throw BatchError(item: 0, cause: error)
         }
-    }
-
-    /// How many things are under way at once: enough that no worker ever waits for the next one.
-    private static let width = 8
-
-    /// Does the same for every item, a few of them at once; answers the results in order.
-    func concurrently<Item: Sendable, Value: Sendable>(
-        _ items: [Item], _ body: @escaping @Sendable (Item) async -> Value
-    ) async -> [Value] {
-        var results = [Value?](repeating: nil, count: items.count)
-        await withTaskGroup(of: (Int, Value).self) { group in
-            var next = 0
-            func addTask() {
-                guard next < items.count else { return }
-                let (number, item) = (next, items[next])
-                next += 1
-                group.addTask { (number, await body(item)) }
-            }
-            for _ in 0..<Self.width { addTask() }
-            for await (number, value) in group {
-                results[number] = value
-                addTask()
-            }
-        }
-        return results.compactMap(\.self)
-    }
-}
-
-extension Array {
-    func chunks(of size: Int) -> [[Element]] {
-        stride(from: 0, to: count, by: size).map { Array(self[$0...].prefix(size)) }
     }
 }

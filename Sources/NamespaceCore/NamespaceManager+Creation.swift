@@ -222,14 +222,3 @@ extension NamespaceIndex.Known {
             device: status.identity.device, inode: status.identity.inode, mountID: status.mountID)
     }
 }
-
-extension Result where Success: Sendable {
-    /// What `body` returns or throws.
-    init(isolation: isolated (any Actor)? = #isolation, _ body: () async throws(Failure) -> Success) async {
-        do throws(Failure) {
-            self = .success(try await body())
-        } catch {
-            self = .failure(error)
-        }
-    }
-}

@@ -49,20 +49,15 @@ extension NamespaceManager {
         }
         let store = store
         await attempt { () throws(SystemError) in try store.markDeletion(of: name) }
-        do throws(NamespaceError) {
-            let existed = try await unlink(name)
-            await attempt { () throws(SystemError) in try store.unmarkDeletion(of: name) }
-            return existed
-        } catch {
-            await attempt { () throws(SystemError) in try store.unmarkDeletion(of: name) }
-            throw error
-        }
+        let existed = await Result { () async throws(NamespaceError) in try await unlink(name) }
+        await attempt { () throws(SystemError) in try store.unmarkDeletion(of: name) }
+        return try existed.get()
     }
 
     /// Does what a deletion goes on without.
     private func attempt(_ body: @escaping @Sendable () throws(SystemError) -> Void) async {
-        do throws(SystemError) {
-            try await kernel.blocking(body)
+        do throws(NamespaceError) {
+            try await asWorker(body)
         } catch {
             logger.warning("a deletion goes on without its mark", metadata: ["error": "\(error)"])
         }
@@ -138,10 +133,6 @@ extension NamespaceManager {
     func forget(_ name: NamespaceName) async throws(NamespaceError) {
         guard records.removeValue(forKey: name) != nil else { return }
         let store = store
-        do throws(SystemError) {
-            try await kernel.blocking { () throws(SystemError) in try store.remove(name) }
-        } catch {
-            throw NamespaceError(error)
-        }
+        try await asWorker { () throws(SystemError) in try store.remove(name) }
     }
 }

@@ -20,13 +20,16 @@ extension NamespaceManager {
     /// Brings the index up to what others have done to the directory until now: the watcher's reports come a little
     /// later, so that they show what is finished.
     func takeInChanges() async throws(NamespaceError) {
-        let report: DirectoryWatcher.Report
+        for name in surprises(in: try await changes()) { try await check(name, isSettled: false) }
+    }
+
+    /// What has happened in the directory since this was last asked; at first, all that is there.
+    func changes() async throws(NamespaceError) -> DirectoryWatcher.Report {
         do throws(SystemError) {
-            report = try await kernel.changes()
+            return try await kernel.changes()
         } catch {
             throw NamespaceError(error)
         }
-        for name in surprises(in: report) { try await check(name, isSettled: false) }
     }
 
     /// The names that are not what the index says. Those that we are working on are looked at afterwards.

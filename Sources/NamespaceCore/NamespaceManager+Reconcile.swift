@@ -77,13 +77,7 @@ extension NamespaceManager {
 
     /// Fills the index, without telling anyone of what was there before us.
     private func survey() async throws(NamespaceError) {
-        let report: DirectoryWatcher.Report
-        do throws(SystemError) {
-            report = try await kernel.changes()
-        } catch {
-            throw NamespaceError(error)
-        }
-        guard case .swept(let observations) = report else { return }
+        guard case .swept(let observations) = try await changes() else { return }
         index.replace(
             with: observations.compactMap { observation in
                 guard let name = NamespaceName(bytes: observation.name),
@@ -154,16 +148,6 @@ extension NamespaceManager {
             for name in names { try store.unmarkDeletion(of: name) }
         }
         return count
-    }
-
-    private func asWorker<Value: Sendable>(
-        _ body: @escaping @Sendable () throws(SystemError) -> Value
-    ) async throws(NamespaceError) -> Value {
-        do throws(SystemError) {
-            return try await kernel.blocking(body)
-        } catch {
-            throw NamespaceError(error)
-        }
     }
 
     /// Removes what a crash left of ours: a whole namespace of an unfinished batch, or a file that is none.

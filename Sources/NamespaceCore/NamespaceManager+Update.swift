@@ -68,14 +68,10 @@ extension NamespaceManager {
         _ record: NamespaceRecord, _ name: NamespaceName, _ status: NamespaceStatus, as kind: Event.Kind
     ) async throws(NamespaceError) -> Namespace {
         let store = store
-        do throws(SystemError) {
-            try await kernel.blocking { () throws(SystemError) in
-                CrashPoint.patchUnwritten.pass()
-                try store.save(record, for: name)
-                CrashPoint.patchWritten.pass()
-            }
-        } catch {
-            throw NamespaceError(error)
+        try await asWorker { () throws(SystemError) in
+            CrashPoint.patchUnwritten.pass()
+            try store.save(record, for: name)
+            CrashPoint.patchWritten.pass()
         }
         records[name] = record
         schedule(name, record.lease)

@@ -51,6 +51,10 @@ private func withScratch<Result>(
 }
 
 extension NamespaceDirectory {
+    fileprivate func names() throws(SystemError) -> [[UInt8]] {
+        try FileSystem.names(in: directory.path).sorted { $0.lexicographicallyPrecedes($1) }
+    }
+
     fileprivate func create(
         _ name: String, up: Bool = false, mountID: UInt64, _ workers: KernelWorkers,
         announce: @escaping @Sendable (NamespaceIdentity) throws(SystemError) -> Void = { (_) throws(SystemError) in },

@@ -11,7 +11,7 @@ struct Call: Sendable {
     let name: [UInt8]
 
     /// Who asks, where the kernel tells.
-    var owner: Owner? { request.peer.map { Owner(user: $0.user, process: $0.process) } }
+    var owner: Owner? { request.client.peer.map { Owner(user: $0.user, process: $0.process) } }
 }
 
 /// How a route answers.

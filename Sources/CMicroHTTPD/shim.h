@@ -2,7 +2,9 @@
 #ifndef CMICROHTTPD_SHIM_H
 #define CMICROHTTPD_SHIM_H
 
+#include <arpa/inet.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -74,6 +76,26 @@ static inline struct MHD_Response *cmicrohttpd_stream(
 static inline int cmicrohttpd_descriptor(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info ? info->connect_fd : -1;
+}
+
+enum { CMICROHTTPD_ADDRESS_BYTES = INET6_ADDRSTRLEN };
+
+// The client's IP address as text, with an IPv4 address in its own form on a socket for both; 0 when it has none.
+static inline int cmicrohttpd_address(struct MHD_Connection *connection, char *text) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr)
+        return 0;
+    if (info->client_addr->sa_family == AF_INET) {
+        const struct sockaddr_in *address = (const struct sockaddr_in *)(const void *)info->client_addr;
+        return inet_ntop(AF_INET, &address->sin_addr, text, CMICROHTTPD_ADDRESS_BYTES) != NULL;
+    }
+    if (info->client_addr->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)(const void *)info->client_addr;
+        if (IN6_IS_ADDR_V4MAPPED(&address->sin6_addr))
+            return inet_ntop(AF_INET, &address->sin6_addr.s6_addr[12], text, CMICROHTTPD_ADDRESS_BYTES) != NULL;
+        return inet_ntop(AF_INET6, &address->sin6_addr, text, CMICROHTTPD_ADDRESS_BYTES) != NULL;
+    }
+    return 0;
 }
 
 // struct ucred of unix(7). glibc has it under _GNU_SOURCE only, which would give other types of this module another form

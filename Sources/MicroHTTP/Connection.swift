@@ -22,10 +22,16 @@ import HTTPTypes
         return descriptor >= 0 ? descriptor : nil
     }
 
-    private var peer: Peer? {
+    /// Who is at the other end.
+    private var client: Client {
+        var text = [CChar](repeating: 0, count: Int(CMICROHTTPD_ADDRESS_BYTES))
+        guard unsafe cmicrohttpd_address(pointer, &text) == 0 else {
+            return Client(
+                transport: .tcp, address: String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
+        }
         var peer = cmicrohttpd_credentials()
-        guard unsafe cmicrohttpd_peer(pointer, &peer) != 0 else { return nil }
-        return Peer(user: peer.uid, group: peer.gid, process: peer.pid)
+        guard unsafe cmicrohttpd_peer(pointer, &peer) != 0 else { return Client(transport: .unix) }
+        return Client(transport: .unix, peer: Peer(user: peer.uid, group: peer.gid, process: peer.pid))
     }
 
     /// The request as its headers tell, and what is wrong with its framing.
@@ -50,7 +56,7 @@ import HTTPTypes
         return (
             Request(
                 method: parsedMethod ?? .get, target: target, headerFields: fields.fields,
-                contentLength: isChunked ? nil : length ?? 0, peer: peer),
+                contentLength: isChunked ? nil : length ?? 0, client: client),
             fault
         )
     }

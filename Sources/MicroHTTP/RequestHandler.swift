@@ -22,19 +22,19 @@ public struct Request: Sendable {
     public let headerFields: HTTPFields
     /// The body's announced length in bytes: 0 without a body, nil when it is chunked.
     public let contentLength: UInt64?
-    /// Who connected, on a Unix socket; nil on TCP, and where the kernel does not say.
-    public let peer: Peer?
+    /// Who sent it.
+    public let client: Client
 
     /// Describes a request.
     public init(
         method: HTTPRequest.Method, target: Result<RequestTarget, RequestTarget.Malformation>,
-        headerFields: HTTPFields, contentLength: UInt64?, peer: Peer? = nil
+        headerFields: HTTPFields, contentLength: UInt64?, client: Client
     ) {
         self.method = method
         self.target = target
         self.headerFields = headerFields
         self.contentLength = contentLength
-        self.peer = peer
+        self.client = client
     }
 }
 

@@ -5,11 +5,11 @@ import Testing
 
 @testable import MicroHTTP
 
-@Suite("The peer of a connection") struct PeerTests {
-    @Test("is who connected on a Unix socket, and unknown on TCP") func peer() async throws {
-        let peers = Mutex<[Peer?]>([])
+@Suite("The client of a connection") struct ClientTests {
+    @Test("is a process on a Unix socket, and an address on TCP") func client() async throws {
+        let clients = Mutex<[Client]>([])
         let accepting: @Sendable (Request) -> Disposition = { request in
-            peers.withLock { $0.append(request.peer) }
+            clients.withLock { $0.append(request.client) }
             return .respond(Response(status: .ok))
         }
         try await StreamBench.with(accepting: accepting) { bench in
@@ -18,6 +18,10 @@ import Testing
                 #expect(client.answer().hasPrefix("HTTP/1.1 200"))
             }
         }
-        #expect(peers.withLock { $0 } == [Peer(user: getuid(), group: getgid(), process: getpid()), nil])
+        let peer = Peer(user: getuid(), group: getgid(), process: getpid())
+        #expect(
+            clients.withLock { $0 } == [
+                Client(transport: .unix, peer: peer), Client(transport: .tcp, address: "127.0.0.1"),
+            ])
     }
 }

@@ -1,0 +1,22 @@
+/// Somebody the daemon knows, and what they may do.
+package struct Principal: Sendable, Hashable {
+    /// Stable over requests and restarts, such as `uid:1000`, `token:ci` or `certificate:CN=lab`; what is counted and
+    /// recorded is counted and recorded by it.
+    package let name: String
+    package let role: Role
+
+    package init(name: String, role: Role) {
+        self.name = name
+        self.role = role
+    }
+}
+
+/// What a principal may do; each role may do what the ones before it may.
+package enum Role: String, Sendable, CaseIterable {
+    /// Reads.
+    case viewer
+    /// Creates, and changes and deletes what is its own.
+    case `operator`
+    /// Everything, others' namespaces included.
+    case admin
+}

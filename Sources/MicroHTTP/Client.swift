@@ -1,0 +1,26 @@
+/// Who is at the other end of a connection, as far as the connection itself tells.
+public struct Client: Sendable, Equatable {
+    /// What carries the connection.
+    public enum Transport: Sendable, Equatable {
+        /// A Unix socket.
+        case unix
+        /// TCP in the clear.
+        case tcp
+        /// TLS over TCP.
+        case tls
+    }
+
+    /// What carries the connection.
+    public let transport: Transport
+    /// The process that connected, on a Unix socket; nil on TCP, and where the kernel does not say.
+    public let peer: Peer?
+    /// The client's IP address without its port, such as `192.0.2.7` or `2001:db8::7`; nil on a Unix socket.
+    public let address: String?
+
+    /// Describes a client.
+    public init(transport: Transport, peer: Peer? = nil, address: String? = nil) {
+        self.transport = transport
+        self.peer = peer
+        self.address = address
+    }
+}

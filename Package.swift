@@ -91,6 +91,7 @@ let package = Package(
             dependencies: ["MicroHTTP", httpTypes, logging],
             swiftSettings: strict
         ),
+        .testTarget(name: "DeployTests", swiftSettings: strict),
         .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

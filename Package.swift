@@ -96,7 +96,7 @@ let package = Package(
         .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["LinuxKit", "MicroHTTP", "netnsd", "TestSupport", logging],
+            dependencies: ["LinuxKit", "MicroHTTP", "netnsd", "TestSupport", httpTypes, logging],
             swiftSettings: strict
         ),
     ]

@@ -57,7 +57,7 @@ let package = Package(
         ),
         .target(
             name: "MicroHTTP",
-            dependencies: ["CMicroHTTPD", httpTypes, logging, system],
+            dependencies: ["CGnuTLS", "CMicroHTTPD", httpTypes, logging, system],
             swiftSettings: strictAtTheEdge
         ),
         .target(
@@ -68,6 +68,8 @@ let package = Package(
         .target(name: "JSONText", swiftSettings: strict),
         .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+        // For RTLD_DEFAULT, by which it finds GnuTLS; see CGnuTLS.h.
+        .target(name: "CGnuTLS", cSettings: [.define("_GNU_SOURCE")]),
         .systemLibrary(
             name: "CMicroHTTPD",
             pkgConfig: "libmicrohttpd",
@@ -88,14 +90,14 @@ let package = Package(
         ),
         .testTarget(
             name: "MicroHTTPTests",
-            dependencies: ["MicroHTTP", httpTypes, logging],
+            dependencies: ["MicroHTTP", "TestSupport", httpTypes, logging],
             swiftSettings: strict
         ),
         .testTarget(name: "DeployTests", swiftSettings: strict),
         .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["LinuxKit", "netnsd", "TestSupport"],
+            dependencies: ["LinuxKit", "MicroHTTP", "netnsd", "TestSupport", httpTypes, logging],
             swiftSettings: strict
         ),
     ]

@@ -60,6 +60,10 @@ package struct APIHandler: RequestHandler {
                 Problem(.contentTooLarge, "The body is longer than \(limit) bytes.")
             case .shuttingDown:
                 Problem(.shuttingDown, "The daemon is shutting down; ask again when it is back.")
+            case .certificateRefused(let why):
+                Problem(
+                    .certificateRefused,
+                    "The client certificate is refused: \(why). Connect with another one, or without.")
             }
         let requestID = requestIDs.identifier(for: request)
         return finish(problem.response(requestID: requestID), of: request, requestID, problem)

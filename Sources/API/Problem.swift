@@ -39,6 +39,7 @@ struct Problem: Error {
         case idempotencyInProgress = "idempotency-in-progress"
         case idempotencyKeyReused = "idempotency-key-reused"
         case revisionGone = "revision-gone"
+        case certificateRefused = "certificate-refused"
     }
 
     let code: Code
@@ -71,6 +72,7 @@ extension Problem.Code {
     var status: HTTPResponse.Status {
         switch self {
         case .malformedRequest, .malformedJSON, .invalidParameter, .invalidName: .badRequest
+        case .certificateRefused: .unauthorized
         case .routeNotFound, .namespaceNotFound, .processNotFound: .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
@@ -103,6 +105,8 @@ extension Problem {
         var response = Response.json(status: status, type: "application/problem+json") { writer in
             writer.members(of: self, requestID: requestID)
         }
+        // A 401 must name a scheme, and there is none for certificates; a token would do instead.
+        if code == .certificateRefused { response.headerFields[.wwwAuthenticate] = #"Bearer realm="netnsd""# }
         if let allow { response.headerFields[.allow] = allow }
         if status == .serviceUnavailable || code == .idempotencyInProgress {
             response.headerFields[.retryAfter] = "1"

@@ -31,6 +31,9 @@ struct cmicrohttpd_options {
     MHD_RequestCompletedCallback completed;
     void *(*target)(void *context, const char *target, struct MHD_Connection *connection);
     MHD_LogCallback log;
+    MHD_NotifyConnectionCallback connection;
+    const char *tls_priorities;     // NULL for no TLS
+    void *tls_certificate_callback; // a gnutls_certificate_retrieve_function3
 };
 
 // We decode targets ourselves, after splitting them: libmicrohttpd would make a separator of %2F and an end of %00.
@@ -44,15 +47,24 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
         {options->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, options->threads, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
+    struct MHD_OptionItem tls[] = {
+        {options->tls_priorities ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0,
+         (void *)(uintptr_t)options->tls_priorities},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, options->tls_certificate_callback},
+        {MHD_OPTION_END, 0, NULL},
+    };
     // The logger first: it takes the messages that the later options cause.
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, options->access,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            (options->tls_priorities ? MHD_USE_TLS : 0),
+        0, NULL, NULL, options->access,
         options->context, MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context, MHD_OPTION_LISTEN_SOCKET,
         options->listen_socket, MHD_OPTION_CONNECTION_LIMIT, options->connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
         options->idle_timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory_bytes,
         MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context, MHD_OPTION_URI_LOG_CALLBACK, options->target,
-        options->context, MHD_OPTION_UNESCAPE_CALLBACK, cmicrohttpd_leave_escaped, NULL, MHD_OPTION_ARRAY, pool,
-        MHD_OPTION_END);
+        options->context, MHD_OPTION_UNESCAPE_CALLBACK, cmicrohttpd_leave_escaped, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, options->connection, options->context, MHD_OPTION_ARRAY, pool, MHD_OPTION_ARRAY,
+        tls, MHD_OPTION_END);
 }
 
 static const ssize_t cmicrohttpd_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
@@ -76,6 +88,18 @@ static inline struct MHD_Response *cmicrohttpd_stream(
 static inline int cmicrohttpd_descriptor(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info ? info->connect_fd : -1;
+}
+
+// The connection's gnutls_session_t; NULL without TLS.
+static inline void *cmicrohttpd_tls_session(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return info ? info->tls_session : NULL;
+}
+
+// What the connection callback has stored for the connection.
+static inline void *cmicrohttpd_socket_context(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
 }
 
 enum { CMICROHTTPD_ADDRESS_BYTES = INET6_ADDRSTRLEN };

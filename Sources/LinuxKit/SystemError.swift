@@ -15,6 +15,7 @@ package struct SystemError: Error, Equatable {
         case removeRecord = "unlink record"
         case statx
         case statfs
+        case fstat
         case realpath
         case readdir
         case readlink

@@ -6,6 +6,26 @@ import Logging
 // and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore that HTTPServer retains for as long
 // as the daemon runs.
 
+/// `MHD_OPTION_NOTIFY_CONNECTION`: a connection begins, before its TLS handshake, or has ended, after its TLS session.
+func connectionChanged(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ memory: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ change: MHD_ConnectionNotificationCode
+) {
+    guard let context = unsafe context, let connection = unsafe connection, let memory = unsafe memory else { return }
+    guard change == .CONNECTION_NOTIFY_STARTED else {
+        guard let opaque = unsafe memory.pointee else { return }
+        unsafe memory.pointee = nil
+        unsafe Unmanaged<TLSConnection>.fromOpaque(opaque).release()
+        return
+    }
+    let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+    guard let session = unsafe cmicrohttpd_tls_session(connection), let credentials = server.credentials,
+        unsafe credentials.adopt(in: session)
+    else { return }
+    // Released above. It keeps the credentials, which GnuTLS does not.
+    unsafe memory.pointee = unsafe Unmanaged.passRetained(TLSConnection(offering: credentials)).toOpaque()
+}
+
 /// `MHD_OPTION_URI_LOG_CALLBACK`: makes the exchange. What it returns is the initial value of `state` below.
 func targetArrived(
     _ context: UnsafeMutableRawPointer?, _ target: UnsafePointer<CChar>?, _ connection: OpaquePointer?

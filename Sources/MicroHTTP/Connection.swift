@@ -22,12 +22,25 @@ import HTTPTypes
         return descriptor >= 0 ? descriptor : nil
     }
 
+    /// What the server thinks of the client's certificate; nil without TLS.
+    func verdict(of server: ServerCore) -> TLSVerdict? {
+        guard let session = unsafe cmicrohttpd_tls_session(pointer) else { return nil }
+        guard let context = unsafe cmicrohttpd_socket_context(pointer), let credentials = server.credentials else {
+            return .noCertificate
+        }
+        // Retained in connectionChanged for as long as the connection lives.
+        let connection = unsafe Unmanaged<TLSConnection>.fromOpaque(context).takeUnretainedValue()
+        return unsafe connection.verdict(on: session, by: credentials)
+    }
+
     /// Who is at the other end.
-    private var client: Client {
+    private func client(_ verdict: TLSVerdict?) -> Client {
         var text = [CChar](repeating: 0, count: Int(CMICROHTTPD_ADDRESS_BYTES))
         guard unsafe cmicrohttpd_address(pointer, &text) == 0 else {
-            return Client(
-                transport: .tcp, address: String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
+            let address = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
+            guard let verdict else { return Client(transport: .tcp, address: address) }
+            let certificate: ClientCertificate? = if case .trusted(let trusted) = verdict { trusted } else { nil }
+            return Client(transport: .tls, address: address, certificate: certificate)
         }
         var peer = cmicrohttpd_credentials()
         guard unsafe cmicrohttpd_peer(pointer, &peer) != 0 else { return Client(transport: .unix) }
@@ -37,7 +50,7 @@ import HTTPTypes
     /// The request as its headers tell, and what is wrong with its framing.
     func request(
         method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?,
-        target: Result<RequestTarget, RequestTarget.Malformation>
+        target: Result<RequestTarget, RequestTarget.Malformation>, verdict: TLSVerdict?
     ) -> (Request, fault: String?) {
         var fields = HeaderCollector()
         unsafe withUnsafeMutablePointer(to: &fields) { collector in
@@ -56,7 +69,7 @@ import HTTPTypes
         return (
             Request(
                 method: parsedMethod ?? .get, target: target, headerFields: fields.fields,
-                contentLength: isChunked ? nil : length ?? 0, client: client),
+                contentLength: isChunked ? nil : length ?? 0, client: client(verdict)),
             fault
         )
     }

@@ -65,8 +65,13 @@ final class Exchange: Sendable {
     {
         switch state.withLock({ $0.phase }) {
         case .new:
-            let (request, fault) = unsafe connection.request(method: method, version: version, target: target)
+            let verdict = connection.verdict(of: server)
+            let (request, fault) = unsafe connection.request(
+                method: method, version: version, target: target, verdict: verdict)
             server.exchangeBegan()
+            if case .refused(let reason) = verdict {
+                return refuse(.certificateRefused(reason), request, on: connection)
+            }
             return begin(request, fault: fault, on: connection)
         case .reading(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }

@@ -1,3 +1,4 @@
+import CGnuTLS
 import CMicroHTTPD
 import Dispatch
 public import Logging
@@ -33,11 +34,15 @@ public final class HTTPServer: Sendable {
 
     /// Listens on every address, or on none.
     ///
+    /// - Parameter credentials: With them, every TCP address is for TLS alone, and for nothing older than TLS 1.2. Unix
+    ///   sockets are in the clear in any case.
     /// - Throws: ``ListenError`` for the first address that could not be listened on.
     public static func start(
-        on addresses: [ListenAddress], configuration: Configuration, handler: some RequestHandler, logger: Logger
+        on addresses: [ListenAddress], configuration: Configuration, credentials: TLSCredentials? = nil,
+        handler: some RequestHandler, logger: Logger
     ) throws(ListenError) -> HTTPServer {
-        let core = ServerCore(handler: handler, logger: logger, requestSeconds: configuration.requestSeconds)
+        let core = ServerCore(
+            handler: handler, logger: logger, requestSeconds: configuration.requestSeconds, credentials: credentials)
         var listeners: [Listener] = []
         do throws(ListenError) {
             for address in addresses {
@@ -49,13 +54,24 @@ public final class HTTPServer: Sendable {
                 listener.quiesce()
                 listener.stop()
             }
+            var error = error
+            error.isSecure = credentials != nil
             throw error
         }
         return HTTPServer(core: core, listeners: listeners)
     }
 
-    /// Where the server listens, such as `unix:/run/netnsd/netnsd.sock` and `http://127.0.0.1:8080`.
-    public var addresses: [String] { listeners.map(\.address.description) }
+    /// Where the server listens, such as `unix:/run/netnsd/netnsd.sock` and `https://127.0.0.1:8443`.
+    public var addresses: [String] {
+        let isSecure = core.credentials != nil
+        return listeners.map { $0.address.url(isSecure: isSecure) }
+    }
+
+    /// Proves the server with other credentials from now on, and believes clients by them, those that are connected too:
+    /// a certificate that was good and is not any more is refused at the next request. No connection is cut.
+    ///
+    /// Does nothing on a server that was started without any.
+    public func replaceCredentials(_ credentials: TLSCredentials) { core.replaceCredentials(credentials) }
 
     /// How many exchanges are between their headers and the last byte of their answer.
     package var exchangesInProgress: Int { core.exchangesInProgress }
@@ -115,6 +131,12 @@ public final class HTTPServer: Sendable {
         unsafe options.completed = exchangeCompleted
         unsafe options.target = targetArrived
         unsafe options.log = libraryLogged
+        unsafe options.connection = connectionChanged
+        if case .tcp = address, core.credentials != nil {
+            unsafe options.tls_priorities = unsafe cgnutls_priorities
+            // Each connection adopts the credentials of the moment before its handshake: connectionChanged.
+            unsafe options.tls_certificate_callback = unsafe cgnutls_no_certificate()
+        }
         guard let daemon = unsafe cmicrohttpd_start(&options) else {
             unsafe context.release()
             throw ListenError(address, "MHD_start_daemon", reason: "libmicrohttpd could not be started")

@@ -28,10 +28,14 @@ public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// As in a URL.
-    public var description: String {
+    public var description: String { url(isSecure: false) }
+
+    /// The address as in a URL; `isSecure` says whether TCP is for TLS.
+    func url(isSecure: Bool) -> String {
         switch self {
         case .unix(let path, _, _): "unix:\(path)"
-        case .tcp(let host, let port): "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .tcp(let host, let port):
+            "\(isSecure ? "https" : "http")://\(host.contains(":") ? "[\(host)]" : host):\(port)"
         }
     }
 }

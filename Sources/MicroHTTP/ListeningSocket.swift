@@ -13,6 +13,8 @@ public struct ListenError: Error, CustomStringConvertible {
     public let reason: String
     /// The errno, where the call left one.
     public let errno: Errno?
+    /// Whether TCP was to be for TLS.
+    var isSecure = false
 
     init(_ address: ListenAddress, _ operation: String, errno: Errno) {
         self.address = address
@@ -29,7 +31,9 @@ public struct ListenError: Error, CustomStringConvertible {
     }
 
     /// One line, such as `cannot listen on http://127.0.0.1:80: Address already in use (bind)`.
-    public var description: String { "cannot listen on \(address): \(reason) (\(operation))" }
+    public var description: String {
+        "cannot listen on \(address.url(isSecure: isSecure)): \(reason) (\(operation))"
+    }
 }
 
 /// A bound, listening, non-blocking, close-on-exec socket, and the file of a Unix one.

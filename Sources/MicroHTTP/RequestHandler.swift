@@ -73,6 +73,8 @@ public enum Refusal: Sendable, Equatable {
     case contentTooLarge(limit: Int)
     /// The server is draining and begins nothing new.
     case shuttingDown
+    /// The client has presented a TLS certificate that is not to be believed; says why, as in `it has expired`.
+    case certificateRefused(String)
 }
 
 /// An answer.

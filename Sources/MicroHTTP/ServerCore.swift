@@ -11,6 +11,7 @@ final class ServerCore: Sendable {
     private let draining = Atomic<Bool>(false)
     /// Exchanges between their headers and their last byte sent.
     private let exchanges = Atomic<Int>(0)
+    private let currentCredentials: Mutex<TLSCredentials?>
     private let waiting = Mutex(Waiting())
     private let streams = Mutex(Streams())
 
@@ -32,14 +33,27 @@ final class ServerCore: Sendable {
         case stopping
     }
 
-    init(handler: any RequestHandler, logger: Logger, requestSeconds: Int) {
+    init(handler: any RequestHandler, logger: Logger, requestSeconds: Int, credentials: TLSCredentials?) {
         self.handler = handler
+        currentCredentials = Mutex(credentials)
         self.logger = logger
         self.requestSeconds = requestSeconds
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
     var exchangesInProgress: Int { exchanges.load(ordering: .acquiring) }
+
+    /// What TCP is encrypted with; nil when it is not.
+    var credentials: TLSCredentials? { currentCredentials.withLock(\.self) }
+
+    /// Does nothing where there were none: the listeners are for TLS or not from their start on.
+    func replaceCredentials(_ credentials: TLSCredentials) {
+        // The old ones are let go of out of the lock, which every handshake takes.
+        _ = currentCredentials.withLock { current in
+            defer { if current != nil { current = credentials } }
+            return current
+        }
+    }
 
     /// From now on every new exchange is refused; false says that this was so before.
     func startDraining() -> Bool { !draining.exchange(true, ordering: .relaxed) }

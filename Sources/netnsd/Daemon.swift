@@ -23,6 +23,8 @@ struct Daemon {
 
     /// Serves until SIGTERM or SIGINT, then drains. The namespaces stay.
     func run() async throws {
+        let credentials = try settings.tls?.load()
+        if let credentials { settings.tls?.complain(of: credentials, logger: logger) }
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let lock = try await lockState()
         defer { lock.release() }
@@ -40,7 +42,7 @@ struct Daemon {
         do {
             let found = try await manager.start()
             let server = try HTTPServer.start(
-                on: settings.addresses, configuration: HTTPServer.Configuration(),
+                on: settings.addresses, configuration: HTTPServer.Configuration(), credentials: credentials,
                 handler: APIHandler(manager: manager, workers: settings.workers, logger: logger), logger: logger)
             logger.notice(
                 "netnsd is ready",

@@ -45,6 +45,8 @@ struct Options: ParsableArguments {
 
     @Option(help: "text or json, on standard error. [NETNSD_LOG_FORMAT] (default: text)")
     var logFormat: LogFormat?
+
+    @OptionGroup var tls: TLSOptions
 }
 
 /// How log lines are written.

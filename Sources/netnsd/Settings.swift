@@ -9,6 +9,7 @@ struct Settings {
     static let defaultStateDirectory = "/run/netnsd"
 
     let addresses: [ListenAddress]
+    let tls: TLSFiles?
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
@@ -33,6 +34,8 @@ struct Settings {
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
         logFormat = try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:)) ?? .text
+
+        tls = try options.tls.files(environment: environment)
 
         let socket = options.socket ?? variable("SOCKET") ?? Self.defaultSocket
         let listen =

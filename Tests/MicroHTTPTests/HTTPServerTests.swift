@@ -58,6 +58,7 @@ private struct TestHandler: RequestHandler {
         case .malformed(let why): Response(status: .badRequest, body: Array(why.utf8))
         case .contentTooLarge: Response(status: .contentTooLarge)
         case .shuttingDown: Response(status: .serviceUnavailable)
+        case .certificateRefused(let why): Response(status: .unauthorized, body: Array(why.utf8))
         }
     }
 }

@@ -26,7 +26,7 @@ package final class Daemon: Sendable {
         process = try ChildProcess(command, environment: environment, log: home.log)
         do {
             let line = try await Daemon.readyLine(of: process, log: home.log, after: earlier)
-            let address = line.firstMatch(of: #/http://127\.0\.0\.1:(\d+)/#)
+            let address = line.firstMatch(of: #/https?://127\.0\.0\.1:(\d+)/#)
             port = address.flatMap { UInt16($0.1) }
             pid = launcher.isEmpty ? process.pid : try Daemon.child(of: process.pid)
         } catch {

@@ -22,6 +22,12 @@ import HTTPTypes
         return descriptor >= 0 ? descriptor : nil
     }
 
+    /// What the server keeps account of the connection with.
+    var live: LiveConnection? {
+        guard let opaque = unsafe cmicrohttpd_attachment(pointer) else { return nil }
+        return unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeUnretainedValue()
+    }
+
     /// Who is at the other end.
     private var client: Client {
         var text = [CChar](repeating: 0, count: Int(CMICROHTTPD_ADDRESS_BYTES))

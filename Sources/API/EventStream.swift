@@ -17,10 +17,14 @@ final class EventStream: BodyStream, EventLog.Follower {
         var hasReadSinceTick = true
         var owesHeartbeat = false
         var isDraining = false
+        var hasSaidGoodbye = false
     }
 
     /// How many changes a reader that does not read may be behind, and for how long.
     private static let (patience, patienceTime) = (1024, Duration.seconds(2))
+
+    /// The last event of a stream that the daemon ends. Without an id, so that a reader goes on after the last change.
+    private static let goodbye = Array("event: bye\ndata: {\"reason\":\"shutting-down\"}\n\n".utf8)
 
     private let state: Mutex<State>
     private let log: EventLog
@@ -47,7 +51,9 @@ final class EventStream: BodyStream, EventLog.Follower {
                     state.cursor = last.revision
                     state.text = events.flatMap(Self.text(of:))[...]
                 } else if state.isDraining {
-                    return .end
+                    if state.hasSaidGoodbye { return .end }
+                    state.hasSaidGoodbye = true
+                    state.text = Self.goodbye[...]
                 } else if state.owesHeartbeat {
                     state.text = Array(": heartbeat\n\n".utf8)[...]
                 }

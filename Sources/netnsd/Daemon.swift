@@ -8,22 +8,23 @@ import UnixSignals
 
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
-    private static let drainSeconds = 10
     private static let lockPatience = Duration.seconds(1)
     /// How often a quiet stream of events shows a sign of life, which is how a dead reader is found.
     private static let heartbeat = Duration.seconds(15)
 
     private let settings: Settings
+    private let service: ServiceManager
     private let logger: Logger
 
-    init(_ settings: Settings, logger: Logger) {
+    init(_ settings: Settings, service: ServiceManager, logger: Logger) {
         self.settings = settings
+        self.service = service
         self.logger = logger
     }
 
     /// Serves until SIGTERM or SIGINT, then drains. The namespaces stay.
     func run() async throws {
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let signals = await UnixSignalsSequence(trapping: Life.signals)
         let lock = try await lockState()
         defer { lock.release() }
         let state = FilePath(settings.stateDirectory)
@@ -39,9 +40,12 @@ struct Daemon {
         defer { events.cancel() }
         do {
             let found = try await manager.start()
+            let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: HTTPServer.Configuration(),
-                handler: APIHandler(manager: manager, workers: settings.workers, logger: logger), logger: logger)
+                handler: APIHandler(
+                    manager: manager, workers: settings.workers, lifecycle: lifecycle, logger: logger),
+                logger: logger)
             logger.notice(
                 "netnsd is ready",
                 metadata: [
@@ -51,10 +55,10 @@ struct Daemon {
                     "undone": "\(found.undone)", "setAside": "\(found.setAside)",
                     "listening": "\(server.addresses.joined(separator: ","))",
                 ])
-            await wait(for: signals)
-            // Those who wait for events would keep it waiting until the deadline.
-            manager.events.close()
-            await server.shutdown(deadline: .seconds(Self.drainSeconds))
+            await Life(
+                settings: settings.life, manager: service, lifecycle: lifecycle, server: server, events: manager.events,
+                reloads: [], vitals: .daemon(manager, workers), logger: logger
+            ).run(signals)
         } catch {
             await manager.stop()
             await workers.stop()
@@ -75,13 +79,6 @@ struct Daemon {
                 guard error.errno == .wouldBlock, ContinuousClock.now < giveUp else { throw error }
             }
             try await Task.sleep(for: .milliseconds(20))
-        }
-    }
-
-    private func wait(for signals: UnixSignalsSequence) async {
-        for await signal in signals {
-            logger.notice("draining", metadata: ["signal": "\(signal)"])
-            return
         }
     }
 }

@@ -46,12 +46,12 @@ final class EventStream: BodyStream, EventLog.Follower {
             state.lastRead = .now
             state.hasReadSinceTick = true
             if state.text.isEmpty {
+                if state.hasSaidGoodbye { return .end }
                 guard case .events(let events) = log.read(after: state.cursor, limit: 64) else { return .cut }
                 if let last = events.last {
                     state.cursor = last.revision
                     state.text = events.flatMap(Self.text(of:))[...]
                 } else if state.isDraining {
-                    if state.hasSaidGoodbye { return .end }
                     state.hasSaidGoodbye = true
                     state.text = Self.goodbye[...]
                 } else if state.owesHeartbeat {

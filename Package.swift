@@ -11,7 +11,7 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// What the two targets that call C are held to besides: every unsafe expression says so.
+/// What the targets that call C are held to besides: every unsafe expression says so.
 let strictAtTheEdge: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -44,7 +44,7 @@ let package = Package(
         .executableTarget(
             name: "netnsd",
             dependencies: [
-                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", argumentParser, logging, system,
+                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", argumentParser, logging, system,
                 unixSignals,
             ],
             swiftSettings: strict
@@ -67,6 +67,7 @@ let package = Package(
         ),
         .target(name: "JSONText", swiftSettings: strict),
         .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
+        .target(name: "Systemd", dependencies: [system], swiftSettings: strictAtTheEdge),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         // For RTLD_DEFAULT, by which it finds GnuTLS; see CGnuTLS.h.
         .target(name: "CGnuTLS", cSettings: [.define("_GNU_SOURCE")]),
@@ -94,6 +95,8 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "DeployTests", swiftSettings: strict),
+        .testTarget(name: "SystemdTests", dependencies: ["Systemd", system], swiftSettings: strict),
+        .testTarget(name: "NetnsdTests", dependencies: ["netnsd", logging], swiftSettings: strict),
         .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

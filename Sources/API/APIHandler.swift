@@ -9,11 +9,13 @@ package struct APIHandler: RequestHandler {
     private let requestIDs = RequestIDs()
     private let logger: Logger
 
-    /// - Parameter workers: How many kernel workers there are, for `/v1/host`.
-    package init(manager: NamespaceManager, workers: Int, logger: Logger) {
+    /// - Parameters:
+    ///   - workers: How many kernel workers there are, for `/v1/host`.
+    ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
+    package init(manager: NamespaceManager, workers: Int, lifecycle: Lifecycle = Lifecycle(), logger: Logger) {
         routes = [
             .health,
-            .readiness(manager),
+            .readiness(manager, lifecycle),
             .version,
             .specification,
             .host(manager, workers: workers),

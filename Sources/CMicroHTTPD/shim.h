@@ -61,10 +61,10 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
         options->context, MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context, MHD_OPTION_LISTEN_SOCKET,
         options->listen_socket, MHD_OPTION_CONNECTION_LIMIT, options->connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
         options->idle_timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory_bytes,
-        MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context, MHD_OPTION_URI_LOG_CALLBACK, options->target,
-        options->context, MHD_OPTION_UNESCAPE_CALLBACK, cmicrohttpd_leave_escaped, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, options->connection, options->context, MHD_OPTION_ARRAY, pool, MHD_OPTION_ARRAY,
-        tls, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context, MHD_OPTION_NOTIFY_CONNECTION,
+        options->connection, options->context, MHD_OPTION_URI_LOG_CALLBACK, options->target, options->context,
+        MHD_OPTION_UNESCAPE_CALLBACK, cmicrohttpd_leave_escaped, NULL, MHD_OPTION_ARRAY, pool,
+        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static const ssize_t cmicrohttpd_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
@@ -96,8 +96,8 @@ static inline void *cmicrohttpd_tls_session(struct MHD_Connection *connection) {
     return info ? info->tls_session : NULL;
 }
 
-// What the connection callback has stored for the connection.
-static inline void *cmicrohttpd_socket_context(struct MHD_Connection *connection) {
+// What MHD_OPTION_NOTIFY_CONNECTION's callback has attached to the connection.
+static inline void *cmicrohttpd_attachment(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
 }

@@ -27,6 +27,7 @@ package final class KernelWorkers: Sendable {
     private let queueLength = Atomic<Int>(0)
     /// Whether a thread is looking out for a job, so that none need be woken.
     private let isWatched = Atomic<Bool>(false)
+    private let begun = Atomic<Int>(0)
     private let home: HomeNamespace
     private let idleWork: @Sendable () -> Bool
 
@@ -45,6 +46,9 @@ package final class KernelWorkers: Sendable {
 
     /// How many threads there are now.
     package var threadCount: Int { state.withLock { $0.threads } }
+
+    /// How many jobs have been begun so far; it stands still when every thread is stuck in one.
+    package var jobsBegun: Int { begun.load(ordering: .relaxed) }
 
     /// Runs `body` on the next free thread and answers what it returned or threw.
     ///
@@ -117,7 +121,10 @@ package final class KernelWorkers: Sendable {
         let pool = unsafe Unmanaged<KernelWorkers>.fromOpaque(context).takeRetainedValue()
         var thread = KernelThread(home: pool.home)
         let wakeUp = DispatchSemaphore(value: 0)
-        while thread.isHome, let job = pool.next(wakeUp) { job(&thread) }
+        while thread.isHome, let job = pool.next(wakeUp) {
+            pool.begun.add(1, ordering: .relaxed)
+            job(&thread)
+        }
         pool.threadEnded(replace: !thread.isHome)
         return nil
     }

@@ -6,24 +6,34 @@ import Logging
 // and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore that HTTPServer retains for as long
 // as the daemon runs.
 
-/// `MHD_OPTION_NOTIFY_CONNECTION`: a connection begins, before its TLS handshake, or has ended, after its TLS session.
+/// `MHD_OPTION_NOTIFY_CONNECTION`: a connection was accepted, before its TLS handshake, or is about to be closed. `attachment` is the LiveConnection.
 func connectionChanged(
     _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
-    _ memory: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ change: MHD_ConnectionNotificationCode
+    _ attachment: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ change: MHD_ConnectionNotificationCode
 ) {
-    guard let context = unsafe context, let connection = unsafe connection, let memory = unsafe memory else { return }
-    guard change == .CONNECTION_NOTIFY_STARTED else {
-        guard let opaque = unsafe memory.pointee else { return }
-        unsafe memory.pointee = nil
-        unsafe Unmanaged<TLSConnection>.fromOpaque(opaque).release()
+    guard let context = unsafe context, let connection = unsafe connection, let attachment = unsafe attachment else {
         return
     }
     let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
-    guard let session = unsafe cmicrohttpd_tls_session(connection), let credentials = server.credentials,
-        unsafe credentials.adopt(in: session)
-    else { return }
-    // Released above. It keeps the credentials, which GnuTLS does not.
-    unsafe memory.pointee = unsafe Unmanaged.passRetained(TLSConnection(offering: credentials)).toOpaque()
+    switch change {
+    case .CONNECTION_NOTIFY_STARTED:
+        guard let descriptor = unsafe Connection(connection).descriptor else { return }
+        var tls: TLSConnection?
+        if let session = unsafe cmicrohttpd_tls_session(connection), let credentials = server.credentials,
+            unsafe credentials.adopt(in: session)
+        {
+            tls = TLSConnection(offering: credentials)
+        }
+        let live = LiveConnection(descriptor: descriptor, tls: tls)
+        server.connections.add(live)
+        // Released below.
+        unsafe attachment.pointee = unsafe Unmanaged.passRetained(live).toOpaque()
+    case .CONNECTION_NOTIFY_CLOSED:
+        guard let opaque = unsafe attachment.pointee else { return }
+        unsafe attachment.pointee = nil
+        server.connections.remove(unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeRetainedValue())
+    @unknown default: return
+    }
 }
 
 /// `MHD_OPTION_URI_LOG_CALLBACK`: makes the exchange. What it returns is the initial value of `state` below.
@@ -40,7 +50,8 @@ func targetArrived(
         parsed = .failure(error)
     }
     // Released in exchangeCompleted, which is called for every exchange, whatever becomes of it.
-    return unsafe Unmanaged.passRetained(Exchange(server: server, target: parsed)).toOpaque()
+    let live = unsafe connection.flatMap { unsafe Connection($0).live }
+    return unsafe Unmanaged.passRetained(Exchange(server: server, on: live, target: parsed)).toOpaque()
 }
 
 /// `MHD_AccessHandlerCallback`: the headers, a piece of the body, or the wish for an answer.

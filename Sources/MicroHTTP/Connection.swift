@@ -25,12 +25,14 @@ import HTTPTypes
     /// What the server thinks of the client's certificate; nil without TLS.
     func verdict(of server: ServerCore) -> TLSVerdict? {
         guard let session = unsafe cmicrohttpd_tls_session(pointer) else { return nil }
-        guard let context = unsafe cmicrohttpd_socket_context(pointer), let credentials = server.credentials else {
-            return .noCertificate
-        }
-        // Retained in connectionChanged for as long as the connection lives.
-        let connection = unsafe Unmanaged<TLSConnection>.fromOpaque(context).takeUnretainedValue()
-        return unsafe connection.verdict(on: session, by: credentials)
+        guard let tls = live?.tls, let credentials = server.credentials else { return .noCertificate }
+        return unsafe tls.verdict(on: session, by: credentials)
+    }
+
+    /// What the server keeps account of the connection with.
+    var live: LiveConnection? {
+        guard let opaque = unsafe cmicrohttpd_attachment(pointer) else { return nil }
+        return unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeUnretainedValue()
     }
 
     /// Who is at the other end.

@@ -46,12 +46,17 @@ final class Exchange: Sendable {
     /// Whether a job or the answer has come since the answer was said to be near.
     private let hasNews = Atomic<Bool>(false)
     private let server: ServerCore
+    private let live: LiveConnection?
+    /// Whether the connection was being closed before the request came.
+    private let isTooLate: Bool
     private let target: Result<RequestTarget, RequestTarget.Malformation>
     private let began = Exchange.now()
 
-    init(server: ServerCore, target: Result<RequestTarget, RequestTarget.Malformation>) {
+    init(server: ServerCore, on live: LiveConnection?, target: Result<RequestTarget, RequestTarget.Malformation>) {
         self.server = server
+        self.live = live
         self.target = target
+        isTooLate = live?.requestBegan() == false
     }
 
     /// A piece of the body, or none.
@@ -85,7 +90,7 @@ final class Exchange: Sendable {
 
     private func begin(_ request: Request, fault: String?, on connection: Connection) -> MHD_Result {
         if let fault { return refuse(.malformed(fault), request, on: connection) }
-        if server.isDraining { return refuse(.shuttingDown, request, on: connection) }
+        if isTooLate { return refuse(.shuttingDown, request, on: connection) }
         switch server.handler.accept(request) {
         case .respond(let response) where request.contentLength == 0:
             // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
@@ -258,6 +263,7 @@ final class Exchange: Sendable {
 
     /// Called when libmicrohttpd lets go of the exchange. The task goes on without a connection if it is not at its end.
     func ended() {
+        defer { live?.requestEnded() }
         let (phase, jobs, stream) = state.withLock { state in
             defer {
                 state.jobs = []

@@ -76,17 +76,25 @@ public final class HTTPServer: Sendable {
     /// How many exchanges are between their headers and the last byte of their answer.
     package var exchangesInProgress: Int { core.exchangesInProgress }
 
-    /// Ends the server: accepts no connection and no request any more, tells streams to drain, lets running exchanges end
-    /// until `deadline` has passed, answers the rest as ``Refusal/shuttingDown`` or cuts it, if it is a stream, and closes
-    /// everything. A second call does nothing.
+    /// Ends the server: accepts no connection any more, tells streams to drain, closes connections that are between
+    /// requests, and lets every request that has begun end, until `deadline` has passed or ``hurry()`` is called. Then it
+    /// answers the rest as ``Refusal/shuttingDown`` or cuts it, if it is a stream, and closes everything. A second call
+    /// does nothing.
+    ///
+    /// Clients that had connected, and were not accepted yet, are served too, unless the socket is inherited: they wait
+    /// there for whoever listens next.
     public func shutdown(deadline: Duration) async {
         guard core.startDraining() else { return }
-        for listener in listeners { listener.quiesce() }
+        await queuesToEmpty(within: min(deadline, Self.queuePatience))
+        for listener in listeners {
+            listener.quiesce()
+            listener.refuse()
+        }
         core.drainStreams()
-        await exchangesToEnd(within: deadline)
+        await connectionsToEnd(within: deadline) { core.isHurried }
         core.abandonExchanges()
         core.cutStreams()
-        await exchangesToEnd(within: .seconds(1))
+        await connectionsToEnd(within: .seconds(1)) { core.exchangesInProgress == 0 }
         await withCheckedContinuation { continuation in
             // Joins libmicrohttpd's threads, and so must not hold one of the cooperative pool's.
             DispatchQueue.global().async { [listeners] in
@@ -96,10 +104,27 @@ public final class HTTPServer: Sendable {
         }
     }
 
-    /// Looks every few milliseconds: a signal for the last exchange would cost every exchange a lock.
-    private func exchangesToEnd(within limit: Duration) async {
+    /// For how long connections are still accepted because others wait behind them.
+    private static let queuePatience = Duration.milliseconds(500)
+
+    /// Lets libmicrohttpd accept those who have connected, which takes a moment; longer where it has as many connections
+    /// as it may have, of which some are quiet.
+    private func queuesToEmpty(within limit: Duration) async {
         let deadline = ContinuousClock.now + limit
-        while core.exchangesInProgress > 0, ContinuousClock.now < deadline {
+        while listeners.contains(where: \.hasQueue), !core.isHurried, ContinuousClock.now < deadline {
+            core.connections.closeQuiet()
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+    }
+
+    /// Ends the wait of a ``shutdown(deadline:)`` that is under way or to come.
+    public func hurry() { core.hurry() }
+
+    /// Looks every few milliseconds: a signal for the last exchange would cost every exchange a lock.
+    private func connectionsToEnd(within limit: Duration, unless isOver: () -> Bool) async {
+        let deadline = ContinuousClock.now + limit
+        while !core.connections.isEmpty, !isOver(), ContinuousClock.now < deadline {
+            core.connections.closeQuiet()
             try? await Task.sleep(for: .milliseconds(5))
         }
     }
@@ -132,7 +157,7 @@ public final class HTTPServer: Sendable {
         unsafe options.target = targetArrived
         unsafe options.log = libraryLogged
         unsafe options.connection = connectionChanged
-        if case .tcp = address, core.credentials != nil {
+        if address.isTCP, core.credentials != nil {
             unsafe options.tls_priorities = unsafe cgnutls_priorities
             // Each connection adopts the credentials of the moment before its handshake: connectionChanged.
             unsafe options.tls_certificate_callback = unsafe cgnutls_no_certificate()
@@ -149,6 +174,14 @@ public final class HTTPServer: Sendable {
         // It hands the socket back; `socket` owns it all along.
         _ = unsafe MHD_quiesce_daemon(daemon)
     }
+
+    /// Whether somebody waits to be accepted.
+    var hasQueue: Bool { socket.hasQueue }
+
+    /// Refuses new connections, once the listener is quiesced.
+    ///
+    /// The descriptor stays open until ``stop()``: a thread of libmicrohttpd's may be about to accept on it.
+    func refuse() { socket.refuse() }
 
     /// Closes every connection, joins the threads and closes the socket. Nothing may be suspended.
     func stop() {

@@ -44,14 +44,19 @@ final class ListeningSocket: Sendable {
     /// The socket file's identity, so that only our own file is removed in the end.
     private let file: FileIdentity?
     private let isClosed = Atomic<Bool>(false)
+    /// Whether somebody else, too, has the socket and will go on listening on it.
+    private let isInherited: Bool
 
     private struct FileIdentity: Equatable {
         let device: UInt64
         let inode: UInt64
     }
 
-    private init(descriptor: CInt, address: ListenAddress, file: FileIdentity? = nil) {
+    private init(
+        descriptor: CInt, address: ListenAddress, file: FileIdentity? = nil, isInherited: Bool = false
+    ) {
         self.descriptor = descriptor
+        self.isInherited = isInherited
         self.address = address
         self.file = file
     }
@@ -76,7 +81,34 @@ final class ListeningSocket: Sendable {
             }
         case .tcp(let host, let port):
             try listenTCP(address, host: host, port: port)
+        case .inherited(let descriptor, _, _):
+            try adopt(descriptor.rawValue, of: address)
         }
+    }
+
+    /// Takes over a socket that listens already. Its file is somebody else's, and stays.
+    private static func adopt(_ descriptor: CInt, of address: ListenAddress) throws(ListenError) -> ListeningSocket {
+        let flags = fcntl(descriptor, F_GETFL)
+        guard flags >= 0, fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0,
+            fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
+        else { throw ListenError(address, "fcntl", errno: Errno(rawValue: Glibc.errno)) }
+        return ListeningSocket(descriptor: descriptor, address: address, isInherited: true)
+    }
+
+    /// Whether somebody has connected and is not accepted yet. On an inherited socket they wait for whoever listens next.
+    var hasQueue: Bool {
+        guard !isInherited else { return false }
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&entry, 1, 0) > 0
+    }
+
+    /// Refuses new connections, and those that are not accepted yet, unless the socket is inherited. Nobody may be
+    /// accepting on it.
+    func refuse() {
+        guard !isInherited else { return }
+        _ = Glibc.shutdown(descriptor, CInt(SHUT_RD))
+        // A Unix socket keeps its queue.
+        while case let connection = accept(descriptor, nil, nil), connection >= 0 { _ = Glibc.close(connection) }
     }
 
     private static func makeSocket(_ family: CInt, for address: ListenAddress) throws(ListenError) -> CInt {

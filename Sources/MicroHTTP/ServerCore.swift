@@ -7,8 +7,10 @@ final class ServerCore: Sendable {
     let logger: Logger
     /// How old a request may be while its body arrives.
     let requestSeconds: Int
+    let connections = LiveConnections()
 
     private let draining = Atomic<Bool>(false)
+    private let hurried = Atomic<Bool>(false)
     /// Exchanges between their headers and their last byte sent.
     private let exchanges = Atomic<Int>(0)
     private let currentCredentials: Mutex<TLSCredentials?>
@@ -56,7 +58,12 @@ final class ServerCore: Sendable {
     }
 
     /// From now on every new exchange is refused; false says that this was so before.
+    /// From now on every answer is its connection's last; false says that this was so before.
     func startDraining() -> Bool { !draining.exchange(true, ordering: .relaxed) }
+
+    /// Whether those who are still waited for are not to be waited for any more.
+    var isHurried: Bool { hurried.load(ordering: .relaxed) }
+    func hurry() { hurried.store(true, ordering: .relaxed) }
 
     func exchangeBegan() { exchanges.add(1, ordering: .relaxed) }
     func exchangeEnded() { exchanges.subtract(1, ordering: .releasing) }

@@ -58,6 +58,9 @@ package actor NamespaceManager {
         try await holding(name) { () async throws(NamespaceError) in try await self.existing(name) }
     }
 
+    /// Returns when the manager has a moment: a sign of life.
+    package func answer() {}
+
     /// The mount directory's resolved path.
     package nonisolated var directory: String { kernel.directory }
 

@@ -8,16 +8,17 @@ import UnixSignals
 
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
-    private static let drainSeconds = 10
     private static let lockPatience = Duration.seconds(1)
     /// How often a quiet stream of events shows a sign of life, which is how a dead reader is found.
     private static let heartbeat = Duration.seconds(15)
 
     private let settings: Settings
+    private let service: ServiceManager
     private let logger: Logger
 
-    init(_ settings: Settings, logger: Logger) {
+    init(_ settings: Settings, service: ServiceManager, logger: Logger) {
         self.settings = settings
+        self.service = service
         self.logger = logger
     }
 
@@ -25,7 +26,7 @@ struct Daemon {
     func run() async throws {
         let credentials = try settings.tls?.load()
         if let credentials { settings.tls?.complain(of: credentials, logger: logger) }
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let signals = await UnixSignalsSequence(trapping: Life.signals)
         let lock = try await lockState()
         defer { lock.release() }
         let state = FilePath(settings.stateDirectory)
@@ -41,9 +42,12 @@ struct Daemon {
         defer { events.cancel() }
         do {
             let found = try await manager.start()
+            let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: HTTPServer.Configuration(), credentials: credentials,
-                handler: APIHandler(manager: manager, workers: settings.workers, logger: logger), logger: logger)
+                handler: APIHandler(
+                    manager: manager, workers: settings.workers, lifecycle: lifecycle, logger: logger),
+                logger: logger)
             logger.notice(
                 "netnsd is ready",
                 metadata: [
@@ -53,10 +57,10 @@ struct Daemon {
                     "undone": "\(found.undone)", "setAside": "\(found.setAside)",
                     "listening": "\(server.addresses.joined(separator: ","))",
                 ])
-            await wait(for: signals)
-            // Those who wait for events would keep it waiting until the deadline.
-            manager.events.close()
-            await server.shutdown(deadline: .seconds(Self.drainSeconds))
+            await Life(
+                settings: settings.life, manager: service, lifecycle: lifecycle, server: server, events: manager.events,
+                reloads: reloads(of: server), vitals: .daemon(manager, workers), logger: logger
+            ).run(signals)
         } catch {
             await manager.stop()
             await workers.stop()
@@ -65,6 +69,16 @@ struct Daemon {
         await manager.stop()
         await workers.stop()
         logger.notice("netnsd has stopped; the namespaces stay")
+    }
+
+    /// What SIGHUP reads anew.
+    private func reloads(of server: HTTPServer) -> [Reload] {
+        var reloads: [Reload] = []
+        if let files = settings.tls {
+            reloads.append(
+                Reload(name: "the TLS certificate") { [logger] in try files.reload(into: server, logger: logger) })
+        }
+        return reloads
     }
 
     /// A daemon that was killed a moment ago, with thousands of namespaces to let go of, still has the lock.
@@ -77,13 +91,6 @@ struct Daemon {
                 guard error.errno == .wouldBlock, ContinuousClock.now < giveUp else { throw error }
             }
             try await Task.sleep(for: .milliseconds(20))
-        }
-    }
-
-    private func wait(for signals: UnixSignalsSequence) async {
-        for await signal in signals {
-            logger.notice("draining", metadata: ["signal": "\(signal)"])
-            return
         }
     }
 }

@@ -6,7 +6,10 @@ public import Logging
 struct Options: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Listen on this Unix socket; none for no socket. [NETNSD_SOCKET] (default: \(Settings.defaultSocket))",
+            """
+            Listen on this Unix socket; none for no socket. [NETNSD_SOCKET] (default: \(Settings.defaultSocket), or \
+            none where the service manager hands sockets over)
+            """,
             valueName: "path"))
     var socket: String?
 
@@ -43,16 +46,22 @@ struct Options: ParsableArguments {
     @Option(help: "trace, debug, info, notice, warning, error or critical. [NETNSD_LOG_LEVEL] (default: info)")
     var logLevel: Logger.Level?
 
-    @Option(help: "text or json, on standard error. [NETNSD_LOG_FORMAT] (default: text)")
+    @Option(
+        help: """
+            text, json or journal (a priority and no time), on standard error. [NETNSD_LOG_FORMAT] (default: journal \
+            where standard error is connected to the journal, else text)
+            """)
     var logFormat: LogFormat?
 
     @OptionGroup var tls: TLSOptions
+    @OptionGroup var life: LifeOptions
 }
 
 /// How log lines are written.
 enum LogFormat: String, ExpressibleByArgument, CaseIterable {
     case text
     case json
+    case journal
 }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}

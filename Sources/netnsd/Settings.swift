@@ -1,6 +1,8 @@
 import ArgumentParser
 import Logging
 import MicroHTTP
+import SystemPackage
+import Systemd
 
 /// The configuration in force: flags before environment before defaults.
 struct Settings {
@@ -15,9 +17,13 @@ struct Settings {
     let workers: Int
     let logLevel: Logger.Level
     let logFormat: LogFormat
+    let life: LifeSettings
 
+    /// - Parameter activated: The sockets that the service manager has handed over.
     /// - Throws: `ValidationError` with a line for the user.
-    init(_ options: Options, environment: [String: String], processors: Int) throws {
+    init(
+        _ options: Options, environment: [String: String], processors: Int, activated: [ActivatedSocket] = []
+    ) throws {
         func variable(_ name: String) -> String? { environment["NETNSD_\(name)"].flatMap { $0.isEmpty ? nil : $0 } }
         func parsed<Value>(_ name: String, _ parse: (String) -> Value?) throws -> Value? {
             guard let text = variable(name) else { return nil }
@@ -33,24 +39,29 @@ struct Settings {
         workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
-        logFormat = try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:)) ?? .text
+        logFormat =
+            try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:))
+            ?? (Journal.receives(.standardError, environment: environment) ? .journal : .text)
+        life = try LifeSettings(options.life, environment: environment)
 
         tls = try options.tls.files(environment: environment)
 
-        let socket = options.socket ?? variable("SOCKET") ?? Self.defaultSocket
+        let inherited = activated.map(ListenAddress.init)
+        let socket = options.socket ?? variable("SOCKET") ?? (inherited.isEmpty ? Self.defaultSocket : "none")
         let listen =
             options.listen.isEmpty
             ? (variable("LISTEN") ?? "").split(separator: ",").map { String($0).trimmingSpaces } : options.listen
         let isAllowed =
             try options.allowUnauthenticatedTcp || parsed("ALLOW_UNAUTHENTICATED_TCP", { Bool($0) }) ?? false
-        guard listen.isEmpty || isAllowed else {
+        // A port is a port, whoever opened it.
+        guard listen.isEmpty && !inherited.contains(where: \.isTCP) || isAllowed else {
             throw ValidationError(
                 """
-                --listen needs --allow-unauthenticated-tcp: this version cannot ask TCP clients who they are, and \
+                --listen, like a TCP socket of the service manager, needs --allow-unauthenticated-tcp: this version cannot ask TCP clients who they are, and \
                 whoever reaches the port owns the host's network.
                 """)
         }
-        var addresses: [ListenAddress] = []
+        var addresses = inherited
         if socket != "none" {
             guard socket.hasPrefix("/") else { throw ValidationError("'\(socket)' is no absolute path, and not none.") }
             // Whoever may write to the socket owns the host's network: root, and the group made for it.
@@ -65,6 +76,17 @@ struct Settings {
         }
         guard !addresses.isEmpty else { throw ValidationError("--socket none needs a --listen.") }
         self.addresses = addresses
+    }
+}
+
+extension ListenAddress {
+    fileprivate init(_ socket: ActivatedSocket) {
+        let bound: ListenAddress =
+            switch socket.address {
+            case .unix(let path): .unix(path: path, mode: 0, group: nil)
+            case .tcp(let host, let port): .tcp(host: host, port: port)
+            }
+        self = .inherited(socket.descriptor, name: socket.name, bound: bound)
     }
 }
 

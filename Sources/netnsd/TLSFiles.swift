@@ -43,20 +43,13 @@ package struct TLSFiles: Sendable, Equatable {
         }
     }
 
-    /// Puts what the files hold now into force, without a listener or a connection that notices; false says that they
-    /// cannot be used, that the log says why, and that the server goes on with what it had.
-    @discardableResult
-    package func reload(into server: HTTPServer, logger: Logger) -> Bool {
-        do throws(TLSFilesError) {
-            let credentials = try load()
-            server.replaceCredentials(credentials)
-            logger.notice("the TLS certificate has been read again", metadata: ["certificate": "\(certificate)"])
-            complain(of: credentials, logger: logger)
-            return true
-        } catch {
-            logger.error("the TLS files cannot be used; the former ones stay in force", metadata: ["cause": "\(error)"])
-            return false
-        }
+    /// Puts what the files hold now into force, without a listener or a connection that notices.
+    ///
+    /// - Throws: What makes the files useless; the server goes on with what it had.
+    package func reload(into server: HTTPServer, logger: Logger) throws(TLSFilesError) {
+        let credentials = try load()
+        server.replaceCredentials(credentials)
+        complain(of: credentials, logger: logger)
     }
 
     /// Warns of a certificate that has ended, or is about to.

@@ -42,6 +42,9 @@ package final class RawConnection {
         guard result == 0 else { throw TestFailure("connect: \(String(cString: strerror(errno)))") }
     }
 
+    /// Whether something has come that no response was made of.
+    package var hasRest: Bool { !received.isEmpty }
+
     /// Sends bytes as they are.
     package func send(_ bytes: Data) throws {
         var rest = bytes

@@ -21,6 +21,8 @@ package final class LineLog: Sendable {
         package var unqueued: UInt64 = 0
         /// Lost because they could not be written.
         package var unwritten: UInt64 = 0
+
+        package init() {}
     }
 
     /// Makes a line, without its newline; called on the thread.

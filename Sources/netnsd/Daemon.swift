@@ -29,19 +29,23 @@ struct Daemon {
         let state = FilePath(settings.stateDirectory)
         let store = try RecordStore(directory: state)
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
+        let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
         let workers = try KernelWorkers(count: settings.workers) { store.restock() }
         let kernel = try LinuxKernel(directory: directory, workers: workers)
         let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
-            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger)
+            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
+            leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
         defer { events.cancel() }
         do {
             let found = try await manager.start()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: HTTPServer.Configuration(),
-                handler: APIHandler(manager: manager, workers: settings.workers, logger: logger), logger: logger)
+                handler: APIHandler(
+                    manager: manager, workers: settings.workers, pool: workers, audit: audit, logger: logger),
+                logger: logger)
             logger.notice(
                 "netnsd is ready",
                 metadata: [
@@ -58,10 +62,12 @@ struct Daemon {
         } catch {
             await manager.stop()
             await workers.stop()
+            await audit?.close()
             throw error
         }
         await manager.stop()
         await workers.stop()
+        await audit?.close()
         logger.notice("netnsd has stopped; the namespaces stay")
     }
 

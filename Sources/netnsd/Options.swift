@@ -43,6 +43,8 @@ struct Options: ParsableArguments {
     @Option(help: "trace, debug, info, notice, warning, error or critical. [NETNSD_LOG_LEVEL] (default: info)")
     var logLevel: Logger.Level?
 
+    @OptionGroup(title: "Telemetry") var telemetry: TelemetryOptions
+
     @Option(help: "text or json, on standard error. [NETNSD_LOG_FORMAT] (default: text)")
     var logFormat: LogFormat?
 }

@@ -14,6 +14,7 @@ struct Settings {
     let workers: Int
     let logLevel: Logger.Level
     let logFormat: LogFormat
+    let telemetry: TelemetrySettings
 
     /// - Throws: `ValidationError` with a line for the user.
     init(_ options: Options, environment: [String: String], processors: Int) throws {
@@ -33,6 +34,8 @@ struct Settings {
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
         logFormat = try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:)) ?? .text
+
+        telemetry = try TelemetrySettings(options.telemetry, variable: variable)
 
         let socket = options.socket ?? variable("SOCKET") ?? Self.defaultSocket
         let listen =

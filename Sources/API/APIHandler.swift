@@ -1,4 +1,5 @@
 import HTTPTypes
+package import LinuxKit
 package import Logging
 package import MicroHTTP
 package import NamespaceCore
@@ -7,13 +8,19 @@ package import NamespaceCore
 package struct APIHandler: RequestHandler {
     private let routes: [Route]
     private let requestIDs = RequestIDs()
+    private let telemetry: Telemetry
     private let logger: Logger
 
     /// - Parameters:
     ///   - workers: How many kernel workers there are, for `/v1/host`.
     ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
-    package init(manager: NamespaceManager, workers: Int, lifecycle: Lifecycle = Lifecycle(), logger: Logger) {
-        routes = [
+    ///   - pool: The workers themselves, for `/metrics`.
+    ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
+    package init(
+        manager: NamespaceManager, workers: Int, lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers,
+        audit: AuditLog? = nil, logger: Logger
+    ) {
+        let routes: [Route] = [
             .health,
             .readiness(manager, lifecycle),
             .version,
@@ -28,28 +35,35 @@ package struct APIHandler: RequestHandler {
             .processes(manager),
             .processNamespace(manager),
         ]
+        telemetry = Telemetry(
+            requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)
+        self.routes = routes + [.metrics(Metrics(telemetry: telemetry, manager: manager, workers: pool))]
         self.logger = logger
     }
 
     package func accept(_ request: Request) -> Disposition {
         let requestID = requestIDs.identifier(for: request)
+        var observation = telemetry.begin(request)
         do throws(Problem) {
-            let (call, endpoint) = try route(request, requestID: requestID)
+            let (call, endpoint) = try route(request, requestID: requestID, &observation)
             switch endpoint {
             case .immediate(let answer):
-                return .respond(finish(try answer(call), of: call.request, requestID))
+                return .respond(finish(try answer(call), of: call.request, requestID, observation))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
-                return .read(limit: limit) { body in
+                return .read(limit: limit) { [observation] body in
+                    telemetry.requests.answerBegan()
+                    defer { telemetry.requests.answerEnded() }
                     do throws(Problem) {
-                        return finish(try await answer(call, body), of: call.request, requestID)
+                        return finish(try await answer(call, body), of: call.request, requestID, observation)
                     } catch {
-                        return finish(error.response(requestID: requestID), of: call.request, requestID, error)
+                        let response = error.response(requestID: requestID)
+                        return finish(response, of: call.request, requestID, observation, error)
                     }
                 }
             }
         } catch {
-            return .respond(finish(error.response(requestID: requestID), of: request, requestID, error))
+            return .respond(finish(error.response(requestID: requestID), of: request, requestID, observation, error))
         }
     }
 
@@ -68,18 +82,26 @@ package struct APIHandler: RequestHandler {
                     "The client certificate is refused: \(why). Connect with another one, or without.")
             }
         let requestID = requestIDs.identifier(for: request)
-        return finish(problem.response(requestID: requestID), of: request, requestID, problem)
+        var observation = telemetry.begin(request)
+        // Only the route is of interest, and it may have none.
+        _ = try? route(request, requestID: requestID, &observation)
+        return finish(problem.response(requestID: requestID), of: request, requestID, observation, problem)
     }
 
-    private func route(_ request: Request, requestID: String) throws(Problem) -> (Call, Endpoint) {
+    private func route(
+        _ request: Request, requestID: String, _ observation: inout Telemetry.Observation
+    ) throws(Problem) -> (Call, Endpoint) {
         let target: RequestTarget
         switch request.target {
         case .success(let parsed): target = parsed
         case .failure(let malformation): throw Problem(.malformedRequest, malformation.advice)
         }
-        for route in routes {
+        for (number, route) in routes.enumerated() {
             guard let name = route.match(target.segments) else { continue }
-            let call = Call(request: request, target: target, requestID: requestID, name: name)
+            observation.route = number
+            observation.parameter = name
+            let call = Call(
+                request: request, target: target, requestID: requestID, name: name, notes: observation.notes)
             if let endpoint = route.endpoint(for: request.method) { return (call, endpoint) }
             if request.method == .options {
                 let allow = route.allow
@@ -105,9 +127,11 @@ package struct APIHandler: RequestHandler {
     }
 
     private func finish(
-        _ response: Response, of request: Request, _ requestID: String, _ problem: Problem? = nil
+        _ response: Response, of request: Request, _ requestID: String, _ observation: Telemetry.Observation,
+        _ problem: Problem? = nil
     ) -> Response {
         var response = response
+        telemetry.end(observation, request, requestID, response, problem)
         response.headerFields[.server] = "netnsd/\(Version.current)"
         response.headerFields[.requestID] = requestID
         let level: Logger.Level = response.status.code == 500 ? .error : .debug

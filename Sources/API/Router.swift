@@ -9,6 +9,8 @@ struct Call: Sendable {
     let requestID: String
     /// What stands in the path where the route has `{name}` or the like, decoded.
     let name: [UInt8]
+    /// Where to note what the request touches, where that is recorded.
+    var notes: AuditNotes?
 
     /// Who asks, where the kernel tells.
     var owner: Owner? { request.client.peer.map { Owner(user: $0.user, process: $0.process) } }
@@ -40,6 +42,7 @@ struct Route: Sendable {
         case parameter
     }
 
+    let pattern: String
     private let segments: [Segment]
     let endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]
     /// The value of `Allow`.
@@ -47,6 +50,7 @@ struct Route: Sendable {
 
     /// - Parameter pattern: Such as `/v1/namespaces/{name}`, with at most one parameter.
     init(_ pattern: String, _ endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]) {
+        self.pattern = pattern
         segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/")).map { segment in
             segment.first == UInt8(ascii: "{") ? .parameter : .literal(Array(segment))
         }

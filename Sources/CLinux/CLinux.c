@@ -46,6 +46,8 @@ const int clinux_capability_sys_ptrace = CAP_SYS_PTRACE;
 
 static int answer(long result) { return result < 0 ? -errno : (int)result; }
 
+const char *clinux_errno_name(int number) { return strerrorname_np(number); }
+
 int clinux_open(const char *path, int flags, unsigned mode) { return answer(open(path, flags | O_CLOEXEC, mode)); }
 
 int clinux_close(int descriptor) { return answer(close(descriptor)); }

@@ -30,6 +30,9 @@ package final class KernelWorkers: Sendable {
     private let begun = Atomic<Int>(0)
     private let home: HomeNamespace
     private let idleWork: @Sendable () -> Bool
+    private let working = Atomic<Int>(0)
+    /// What the jobs took until now.
+    package let tally = JobTally()
 
     /// Starts `count` threads, which take the calling thread's network namespace as the one to return to.
     ///
@@ -49,6 +52,11 @@ package final class KernelWorkers: Sendable {
 
     /// How many jobs have been begun so far; it stands still when every thread is stuck in one.
     package var jobsBegun: Int { begun.load(ordering: .relaxed) }
+    /// How many jobs wait for a thread.
+    package var queuedJobs: Int { queueLength.load(ordering: .relaxed) }
+
+    /// How many jobs have a thread.
+    package var runningJobs: Int { working.load(ordering: .relaxed) }
 
     /// Runs `body` on the next free thread and answers what it returned or threw.
     ///
@@ -57,13 +65,21 @@ package final class KernelWorkers: Sendable {
     package func run<Value: Sendable>(
         _ body: @escaping @Sendable (inout KernelThread) throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
+        let queued = SystemTime.monotonicNanoseconds
         let result: Result<Value, SystemError> = await withCheckedContinuation { continuation in
-            let job: Job = { thread in
+            let job: Job = { [self] thread in
+                let result: Result<Value, SystemError>
+                let begun = SystemTime.monotonicNanoseconds
+                working.add(1, ordering: .relaxed)
                 do throws(SystemError) {
-                    continuation.resume(returning: .success(try body(&thread)))
+                    result = .success(try body(&thread))
                 } catch {
-                    continuation.resume(returning: .failure(error))
+                    result = .failure(error)
                 }
+                working.subtract(1, ordering: .relaxed)
+                tally.waiting.add(nanoseconds: begun - queued)
+                tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
+                continuation.resume(returning: result)
             }
             guard submit(job) else {
                 continuation.resume(returning: .failure(SystemError(.submitJob, errno: .canceled)))

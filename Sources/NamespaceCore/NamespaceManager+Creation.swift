@@ -97,8 +97,14 @@ extension NamespaceManager {
         if creationsInProgress > 1 { creation.isNearlyDone = nil }
         let draft = draft(creation, batch: batch)
         let (kernel, order) = (kernel, order(name, draft, creation))
-        let status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
-            try await kernel.create([order], mountID: mountID)[0].get()
+        let status: NamespaceStatus
+        do throws(NamespaceError) {
+            status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
+                try await kernel.create([order], mountID: mountID)[0].get()
+            }
+        } catch {
+            tally.failed(creation.operation, error)
+            throw error
         }
         return Made(name: name, status: status, record: draft(status.identity))
     }
@@ -111,6 +117,7 @@ extension NamespaceManager {
         do throws(NamespaceError) {
             mountID = try await prepare()
         } catch {
+            for item in items { tally.failed(item.creation.operation, error) }
             return items.map { _ in .failure(error) }
         }
         let drafts = items.map { draft($0.creation, batch: batch) }
@@ -128,7 +135,9 @@ extension NamespaceManager {
                         try await self.make(name, creation, batch: batch)
                     })
             } catch {
-                results.append(.failure(NamespaceError(error)))
+                let error = NamespaceError(error)
+                tally.failed(creation.operation, error)
+                results.append(.failure(error))
             }
         }
         return results
@@ -175,6 +184,13 @@ extension NamespaceManager {
         events.append(made.record.origin == .created ? .created : .adopted, name, namespace)
         logger.debug("namespace created", metadata: ["name": "\(name)", "inode": "\(status.identity.inode)"])
         return namespace
+    }
+}
+
+extension Creation {
+    /// What a failure is counted as.
+    fileprivate var operation: Tally.Operation {
+        if case .existing = kind { .adopt } else { .create }
     }
 }
 

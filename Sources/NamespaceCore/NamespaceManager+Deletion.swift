@@ -35,7 +35,14 @@ extension NamespaceManager {
     /// Removes what has the name, and tells of it; false says that nothing had it. Call it while holding the name.
     func remove(_ name: NamespaceName, as kind: Event.Kind = .deleted) async throws(NamespaceError) -> Bool {
         let wasKnown = index[name] != nil && !unannounced.contains(name)
-        let existed = try await unmake(name)
+        let existed: Bool
+        do throws(NamespaceError) {
+            existed = try await unmake(name)
+        } catch {
+            // The end of a lease has its own count.
+            if kind == .deleted { tally.failed(.delete, error) }
+            throw error
+        }
         // Another tool was faster, and its watcher's report will find that we know already.
         if existed || wasKnown { events.append(existed ? kind : .vanished, name, nil) }
         return existed

@@ -35,7 +35,12 @@ extension NamespaceManager {
                     try await self.refuseDirectory(name)
                     return true
                 }
-                guard try await self.unmakeStale(name) else { return false }
+                do throws(NamespaceError) {
+                    guard try await self.unmakeStale(name) else { return false }
+                } catch {
+                    self.tally.failed(.delete, error)
+                    throw error
+                }
                 self.events.append(.deleted, name, nil)
                 return true
             }

@@ -68,10 +68,15 @@ extension NamespaceManager {
         _ record: NamespaceRecord, _ name: NamespaceName, _ status: NamespaceStatus, as kind: Event.Kind
     ) async throws(NamespaceError) -> Namespace {
         let store = store
-        try await asWorker { () throws(SystemError) in
-            CrashPoint.patchUnwritten.pass()
-            try store.save(record, for: name)
-            CrashPoint.patchWritten.pass()
+        do throws(NamespaceError) {
+            try await asWorker { () throws(SystemError) in
+                CrashPoint.patchUnwritten.pass()
+                try store.save(record, for: name)
+                CrashPoint.patchWritten.pass()
+            }
+        } catch {
+            tally.failed(kind == .adopted ? .adopt : .update, error)
+            throw error
         }
         records[name] = record
         schedule(name, record.lease)

@@ -18,6 +18,10 @@ package actor NamespaceManager {
     package nonisolated let events: EventLog
     /// The answers to requests that are safe to retry.
     package nonisolated let answers: AnswerStore
+    /// What failed.
+    package nonisolated let tally = Tally()
+    /// Called when a lease that ended was acted on.
+    let leaseEnded: LeaseEnded
 
     var records: [NamespaceName: NamespaceRecord] = [:]
     var index = NamespaceIndex()
@@ -39,7 +43,8 @@ package actor NamespaceManager {
 
     package init(
         kernel: any NamespaceKernel, store: RecordStore, journal: BatchJournal, answers: AnswerStore, bootID: String,
-        clock: any NamespaceClock = HostClock(), logger: Logger
+        clock: any NamespaceClock = HostClock(), logger: Logger,
+        leaseEnded: @escaping LeaseEnded = { (_, _, _) in }
     ) {
         self.kernel = kernel
         self.store = store
@@ -48,6 +53,7 @@ package actor NamespaceManager {
         self.bootID = bootID
         self.clock = clock
         self.logger = logger
+        self.leaseEnded = leaseEnded
         events = EventLog(clock: clock)
     }
 
@@ -218,6 +224,7 @@ extension NamespaceManager {
             }
             return .success(())
         } catch {
+            tally.failed(.probe, error)
             return .failure(error)
         }
     }

@@ -32,12 +32,14 @@ struct Daemon {
         let state = FilePath(settings.stateDirectory)
         let store = try RecordStore(directory: state)
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
+        let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
         let workers = try KernelWorkers(count: settings.workers) { store.restock() }
         let kernel = try LinuxKernel(directory: directory, workers: workers)
         let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
-            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger)
+            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
+            leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
         defer { events.cancel() }
         do {
@@ -46,7 +48,8 @@ struct Daemon {
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: HTTPServer.Configuration(), credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, workers: settings.workers, lifecycle: lifecycle, logger: logger),
+                    manager: manager, workers: settings.workers, lifecycle: lifecycle, pool: workers, audit: audit,
+                    logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",
@@ -59,25 +62,28 @@ struct Daemon {
                 ])
             await Life(
                 settings: settings.life, manager: service, lifecycle: lifecycle, server: server, events: manager.events,
-                reloads: reloads(of: server), vitals: .daemon(manager, workers), logger: logger
+                reloads: reloads(of: server, audit), vitals: .daemon(manager, workers), logger: logger
             ).run(signals)
         } catch {
             await manager.stop()
             await workers.stop()
+            await audit?.close()
             throw error
         }
         await manager.stop()
         await workers.stop()
+        await audit?.close()
         logger.notice("netnsd has stopped; the namespaces stay")
     }
 
     /// What SIGHUP reads anew.
-    private func reloads(of server: HTTPServer) -> [Reload] {
+    private func reloads(of server: HTTPServer, _ audit: AuditLog?) -> [Reload] {
         var reloads: [Reload] = []
         if let files = settings.tls {
             reloads.append(
                 Reload(name: "the TLS certificate") { [logger] in try files.reload(into: server, logger: logger) })
         }
+        if let audit { reloads.append(Reload(name: "the audit log's file") { try await audit.reopen() }) }
         return reloads
     }
 

@@ -53,8 +53,9 @@ struct Options: ParsableArguments {
             """)
     var logFormat: LogFormat?
 
-    @OptionGroup var tls: TLSOptions
-    @OptionGroup var life: LifeOptions
+    @OptionGroup(title: "TLS") var tls: TLSOptions
+    @OptionGroup(title: "Starting and stopping") var life: LifeOptions
+    @OptionGroup(title: "Telemetry") var telemetry: TelemetryOptions
 }
 
 /// How log lines are written.

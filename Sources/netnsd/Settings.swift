@@ -18,6 +18,7 @@ struct Settings {
     let logLevel: Logger.Level
     let logFormat: LogFormat
     let life: LifeSettings
+    let telemetry: TelemetrySettings
 
     /// - Parameter activated: The sockets that the service manager has handed over.
     /// - Throws: `ValidationError` with a line for the user.
@@ -44,6 +45,7 @@ struct Settings {
             ?? (Journal.receives(.standardError, environment: environment) ? .journal : .text)
         life = try LifeSettings(options.life, environment: environment)
 
+        telemetry = try TelemetrySettings(options.telemetry, variable: variable)
         tls = try options.tls.files(environment: environment)
 
         let inherited = activated.map(ListenAddress.init)

@@ -195,17 +195,17 @@ struct TLSDaemonTests {
                 try Data(contentsOf: URL(filePath: other)).write(to: URL(filePath: path))
             }
             #expect(try await subject().contains("CN = server"))
-            #expect(tls.reload(into: server, logger: logger))
+            try tls.reload(into: server, logger: logger)
             // Half of a replacement: the new certificate with the old key.
             try replace(tls.certificate, by: next.certificate)
-            #expect(!tls.reload(into: server, logger: logger))
+            #expect(throws: TLSFilesError.self) { try tls.reload(into: server, logger: logger) }
             #expect(try await subject().contains("CN = server"))
             try replace(tls.key, by: next.key)
             #expect(chmod(tls.key, 0o604) == 0)
-            #expect(!tls.reload(into: server, logger: logger))
+            #expect(throws: TLSFilesError.self) { try tls.reload(into: server, logger: logger) }
             #expect(try await subject().contains("CN = server"))
             #expect(chmod(tls.key, 0o400) == 0)
-            #expect(tls.reload(into: server, logger: logger))
+            try tls.reload(into: server, logger: logger)
             #expect(try await subject().contains("CN = next"))
             await server.shutdown(deadline: .zero)
         }

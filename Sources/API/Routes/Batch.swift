@@ -34,12 +34,13 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
             return creation
         }
         guard isAtomic else {
-            return report(await manager.create(creations, made: made), of: creations)
+            return report(await manager.create(creations, made: made), of: creations, to: call)
         }
         do throws(BatchError) {
             let namespaces = try await manager.createAtomically(creations, made: made)
-            return report(namespaces.map { .success($0) }, of: creations, isAtomic: true)
+            return report(namespaces.map { .success($0) }, of: creations, isAtomic: true, to: call)
         } catch {
+            call.notes?.note(touched: [], failed: creations.compactMap(\.exactName))
             throw Problem(error, of: creations[error.item])
         }
     }
@@ -65,9 +66,12 @@ private func creations(
 }
 
 private func report(
-    _ results: [Result<Namespace, NamespaceError>], of creations: [Creation], isAtomic: Bool = false
+    _ results: [Result<Namespace, NamespaceError>], of creations: [Creation], isAtomic: Bool = false, to call: Call
 ) -> Response {
-    .json { writer in
+    call.notes?.note(
+        touched: results.compactMap { try? $0.get().name },
+        failed: zip(results, creations).compactMap { (try? $0.get()) == nil ? $1.exactName : nil })
+    return .json { writer in
         writer.key("results")
         writer.array(of: zip(results, creations)) { (writer, item) in
             writer.object { writer in
@@ -83,5 +87,12 @@ private func report(
             }
         }
         writer.member("atomic", isAtomic)
+    }
+}
+
+extension Creation {
+    /// The name that was asked for, nil for one of our choice.
+    fileprivate var exactName: NamespaceName? {
+        if case .exactly(let name) = name { name } else { nil }
     }
 }

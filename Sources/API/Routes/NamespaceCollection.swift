@@ -29,6 +29,7 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
     _ = try Query(call.target, allowing: [])
     let fields = try Fields(body: body, allowing: CreateBody.fields)
     let creation = try CreateBody.creation(fields, in: manager.directory, by: call.owner)
+    if case .exactly(let name) = creation.name { call.notes?.note(name) }
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         var creation = creation
         creation.request = mark
@@ -90,7 +91,8 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
     }
     let (ifUnused, dryRun) = (try query.flag("ifUnused"), try query.flag("dryRun"))
     do throws(NamespaceError) {
-        return report(try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun), dryRun: dryRun)
+        let deletion = try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun)
+        return report(deletion, dryRun: dryRun, to: call)
     } catch {
         throw Problem(error)
     }
@@ -100,14 +102,15 @@ private func removeStale(_ call: Call, _ body: [UInt8], _ manager: NamespaceMana
     let dryRun = try Query(call.target, allowing: ["dryRun"]).flag("dryRun")
     _ = try Fields(body: body, allowing: [])
     do throws(NamespaceError) {
-        return report(try await manager.prune(dryRun: dryRun), dryRun: dryRun)
+        return report(try await manager.prune(dryRun: dryRun), dryRun: dryRun, to: call)
     } catch {
         throw Problem(error)
     }
 }
 
-private func report(_ deletion: BulkDeletion, dryRun: Bool) -> Response {
-    .json { writer in
+private func report(_ deletion: BulkDeletion, dryRun: Bool, to call: Call) -> Response {
+    call.notes?.note(touched: deletion.deleted, failed: deletion.failed.map(\.name), isDryRun: dryRun)
+    return .json { writer in
         writer.member("deleted", deletion.deleted.map(\.description))
         writer.key("failed")
         writer.array(of: deletion.failed) { (writer, failure) in

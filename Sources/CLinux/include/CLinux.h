@@ -22,6 +22,9 @@ struct clinux_node {
     bool is_directory;
 };
 
+// The name of an errno, such as "ENOSPC"; NULL for a number that is none
+const char *clinux_errno_name(int number);
+
 // Files
 int clinux_open(const char *path, int flags, unsigned mode);
 int clinux_close(int descriptor);

@@ -1,4 +1,5 @@
 import API
+import Glibc
 import LinuxKit
 import Logging
 import MicroHTTP
@@ -9,6 +10,8 @@ import UnixSignals
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
     private static let lockPatience = Duration.seconds(1)
+    /// How long jobs may take to end once nobody waits for them.
+    private static let stuckPatience = Duration.seconds(5)
     /// How often a quiet stream of events shows a sign of life, which is how a dead reader is found.
     private static let heartbeat = Duration.seconds(15)
 
@@ -70,8 +73,10 @@ struct Daemon {
             await audit?.close()
             throw error
         }
+        let lastResort = Task { try await leaveBehindWhatIsStuck() }
         await manager.stop()
         await workers.stop()
+        lastResort.cancel()
         await audit?.close()
         logger.notice("netnsd has stopped; the namespaces stay")
     }
@@ -85,6 +90,14 @@ struct Daemon {
         }
         if let audit { reloads.append(Reload(name: "the audit log's file") { try await audit.reopen() }) }
         return reloads
+    }
+
+    /// Ends the process although jobs have not ended. Nobody waits for them any more, they may never end, and a start
+    /// finishes or undoes what a killed daemon was at.
+    private func leaveBehindWhatIsStuck() async throws {
+        try await Task.sleep(for: Self.stuckPatience)
+        logger.critical("a kernel job does not end; netnsd stops without it, and its next start sees to the rest")
+        _exit(EXIT_FAILURE)
     }
 
     /// A daemon that was killed a moment ago, with thousands of namespaces to let go of, still has the lock.

@@ -47,6 +47,37 @@ struct LifeTests {
         }
     }
 
+    @Test("A second SIGTERM has what is left answered 503, and a job that is stuck in the kernel holds nobody up")
+    func impatience() async throws {
+        try await withDaemon(arguments: ["--drain-seconds", "60", "--workers", "1"]) { daemon in
+            let lock = try DirectoryLock(daemon.home)
+            defer { lock.release() }
+            let endpoint = try daemon.endpoint()
+            let create = Task.detached {
+                try await offload {
+                    try RawConnection(endpoint).exchange("POST", "/v1/namespaces", body: #"{"name":"stuck"}"#)
+                }
+            }
+            try await Task.sleep(for: .milliseconds(300))
+            let began = ContinuousClock.now
+            kill(daemon.pid, SIGTERM)
+            try await until { daemon.log.contains("draining") }
+            try await Task.sleep(for: .milliseconds(300))
+            kill(daemon.pid, SIGTERM)
+            let answer = try await create.value
+            #expect(answer.status == 503)
+            #expect(answer.problem == "shutting-down")
+            #expect(try await daemon.end() == 1, "not all was done")
+            #expect(ContinuousClock.now - began < .seconds(15))
+            #expect(daemon.log.contains("a kernel job does not end"))
+            #expect(!FileManager.default.fileExists(atPath: daemon.home.socket))
+            lock.release()
+            let next = try await Daemon(home: daemon.home)
+            #expect(try await next.send("GET", "/readyz").status == 200)
+            #expect(try await next.stop() == 0)
+        }
+    }
+
     @Test("Readers of events are told goodbye as the last thing")
     func farewell() async throws {
         try await withDaemon { daemon in

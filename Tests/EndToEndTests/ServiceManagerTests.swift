@@ -44,9 +44,7 @@ struct ServiceManagerTests {
                 #expect(try await offload { try manager.count(of: "WATCHDOG", within: 2) } >= 4)
 
                 // The only worker is to wait for the lock that iproute2 and Podman take too, in flock(2): for good.
-                let lock = open(home.netnsDirectory, O_RDONLY | O_CLOEXEC)
-                #expect(flock(lock, LOCK_EX) == 0)
-                #expect(umount2(home.netnsDirectory, Int32(MNT_DETACH)) == 0)
+                let lock = try DirectoryLock(home)
                 let endpoint = try daemon.endpoint()
                 let create = Task.detached {
                     try await offload {
@@ -60,7 +58,7 @@ struct ServiceManagerTests {
                 #expect(try await offload { try manager.count(of: "WATCHDOG", within: 2) } == 0)
                 #expect(try await daemon.send("GET", "/healthz").status == 200, "HTTP alone proves nothing")
 
-                close(lock)
+                lock.release()
                 #expect(try await create.value == 201)
                 #expect(try await offload { try manager.count(of: "WATCHDOG", within: 2) } >= 3)
                 #expect(try await daemon.stop() == 0)

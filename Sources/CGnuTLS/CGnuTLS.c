@@ -19,6 +19,7 @@
     X(gnutls_certificate_set_x509_key_mem2)                                                                            \
     X(gnutls_credentials_set)                                                                                          \
     X(gnutls_free)                                                                                                     \
+    X(gnutls_handshake_set_max_packet_length)                                                                          \
     X(gnutls_privkey_deinit)                                                                                           \
     X(gnutls_privkey_import_x509_raw)                                                                                  \
     X(gnutls_privkey_init)                                                                                             \
@@ -164,6 +165,8 @@ bool cgnutls_adopt(void *session, struct cgnutls_credentials *credentials) {
         return false;
     tls.gnutls_certificate_server_set_request(
         session, credentials->authorities ? GNUTLS_CERT_REQUEST : GNUTLS_CERT_IGNORE);
+    // Whoever has yet to say who they are can make a session keep as much; GnuTLS would grant 128 KiB.
+    tls.gnutls_handshake_set_max_packet_length(session, 32 * 1024);
     return true;
 }
 

@@ -25,18 +25,30 @@ final class TLSClient {
 
     /// The answer to a GET, body and all.
     func get() async throws -> String {
+        try await answers(to: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 1).first ?? ""
+    }
+
+    /// Sends `text` at once, and reads so many answers; fewer if the server closes the connection.
+    func answers(to text: String, count: Int) async throws -> [String] {
         let (input, output) = (input, output)
         return try await offload {
-            try input.write(contentsOf: Data("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
-            var text = ""
-            while true {
+            try input.write(contentsOf: Data(text.utf8))
+            var (rest, answers): (Substring, [String]) = ("", [])
+            while answers.count < count {
+                if let end = rest.firstRange(of: "\r\n\r\n") {
+                    let head = rest[..<end.upperBound]
+                    let length = head.firstMatch(of: #/Content-Length: (\d+)/#).flatMap { Int($0.1) } ?? 0
+                    if rest[end.upperBound...].utf8.count >= length {
+                        answers.append(String(head + rest[end.upperBound...].prefix(length)))
+                        rest = rest[end.upperBound...].dropFirst(length)
+                        continue
+                    }
+                }
                 let data = output.availableData
-                text += String(decoding: data, as: UTF8.self)
-                guard !data.isEmpty else { return text }
-                guard let end = text.firstRange(of: "\r\n\r\n") else { continue }
-                let length = text.firstMatch(of: #/Content-Length: (\d+)/#).flatMap { Int($0.1) } ?? 0
-                if text[end.upperBound...].utf8.count >= length { return text }
+                guard !data.isEmpty else { return answers + [String(rest)] }
+                rest += String(decoding: data, as: UTF8.self)
             }
+            return answers
         }
     }
 

@@ -31,6 +31,26 @@ import Testing
         }
     }
 
+    @Test("keys are of either kind, and strong") func keys() async throws {
+        try await TLSBench.with { bench in
+            let rsa = try await bench.serverAuthority.issue(
+                "/CN=server", for: .server, names: "IP:127.0.0.1", key: .rsa(bits: 2048))
+            bench.server.replaceCredentials(
+                try TLSCredentials(
+                    certificateChain: TLSBench.bytes(rsa.certificate), privateKey: TLSBench.bytes(rsa.key),
+                    clientAuthorities: TLSBench.bytes(bench.clientAuthority.certificate)))
+            let strong = try await bench.clientAuthority.issue("/CN=lab", for: .client, key: .rsa(bits: 2048))
+            let weak = try await bench.clientAuthority.issue("/CN=lab", for: .client, key: .rsa(bits: 1024))
+            for version in [["--tls-max", "1.2"], ["--tlsv1.3"]] {
+                #expect(try await bench.status(version) == 200)
+                #expect(try await bench.status(client: strong, version) == 200)
+                // Refused by the handshake or after it.
+                let refused = try await bench.status(client: weak, version + ["--ciphers", "DEFAULT@SECLEVEL=0"])
+                #expect(refused == nil || refused == 401)
+            }
+        }
+    }
+
     @Test("a client is an address over TLS, without a certificate if it has none") func client() async throws {
         let clients = Mutex<[Client]>([])
         let accepting: @Sendable (Request) -> Disposition = { request in
@@ -117,6 +137,26 @@ import Testing
             let twice = try await bench.curl(
                 ["-d", "one", bench.url + "/", bench.url + "/", "-w", ",%{num_connects};"])
             #expect(twice.text == "one,1;one,0;")
+        }
+    }
+
+    @Test("requests that come all at once are all answered, each after a suspension") func pipeline() async throws {
+        let accepting: @Sendable (Request) -> Disposition = { request in
+            let path = request.target.map { $0.segments.first ?? [] }
+            return .read(limit: 0) { _ in
+                try? await Task.sleep(for: .milliseconds(1))
+                return Response(status: .ok, body: (try? path.get()) ?? [])
+            }
+        }
+        try await TLSBench.with(accepting: accepting) { bench in
+            let client = try TLSClient(
+                bench, client: try await bench.clientAuthority.issue("/CN=lab", for: .client))
+            // More than fits in the connection's memory, in records that end anywhere.
+            let padding = String(repeating: "x", count: 200)
+            let requests = (0..<300).map { "GET /\($0) HTTP/1.1\r\nHost: a\r\nX-Padding: \(padding)\r\n\r\n" }
+            let answers = try await client.answers(to: requests.joined(), count: 300)
+            #expect(answers.map { $0.split(separator: "\r\n\r\n").last ?? "" } == (0..<300).map { "\($0)" })
+            try await client.end()
         }
     }
 

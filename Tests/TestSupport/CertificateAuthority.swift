@@ -29,6 +29,19 @@ package struct CertificateAuthority: Sendable {
         case server = "serverAuth"
     }
 
+    /// What a key is, in openssl's words.
+    package enum Key: Sendable {
+        case ellipticCurve
+        case rsa(bits: Int)
+
+        fileprivate var arguments: [String] {
+            switch self {
+            case .ellipticCurve: ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+            case .rsa(let bits): ["-newkey", "rsa:\(bits)"]
+            }
+        }
+    }
+
     private let directory: String
 
     /// The authority's own certificate.
@@ -41,9 +54,8 @@ package struct CertificateAuthority: Sendable {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         try await Command.check(
             "openssl",
-            [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-                "-subj", "/CN=\(name)", "-keyout", key, "-out", certificate,
+            ["req", "-x509"] + Key.ellipticCurve.arguments + [
+                "-nodes", "-days", "30", "-subj", "/CN=\(name)", "-keyout", key, "-out", certificate,
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign",
             ])
         try Data().write(to: URL(filePath: directory + "/index.txt"))
@@ -70,15 +82,15 @@ package struct CertificateAuthority: Sendable {
     ///   - subject: In openssl's form, such as `/O=Example/CN=lab`.
     ///   - names: In openssl's form, such as `DNS:localhost,IP:127.0.0.1`.
     package func issue(
-        _ subject: String, for purpose: Purpose, names: String? = nil, valid: Validity = .now
+        _ subject: String, for purpose: Purpose, names: String? = nil, valid: Validity = .now,
+        key newKey: Key = .ellipticCurve
     ) async throws -> Issued {
         let base = "\(directory)/\(UUID().uuidString)"
         let issued = Issued(certificate: base + ".pem", key: base + ".key")
         try await Command.check(
             "openssl",
-            [
-                "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                "-subj", subject, "-keyout", issued.key, "-out", base + ".csr",
+            ["req", "-new"] + newKey.arguments + [
+                "-nodes", "-subj", subject, "-keyout", issued.key, "-out", base + ".csr",
             ])
         var extensions = "basicConstraints = critical,CA:FALSE\nextendedKeyUsage = \(purpose.rawValue)\n"
         if let names { extensions += "subjectAltName = \(names)\n" }

@@ -134,7 +134,9 @@ struct MetricsTests {
                 let deadline = ContinuousClock.now + .seconds(5)
                 while try readers() != 0 {
                     guard ContinuousClock.now < deadline else { throw TestFailure("the reader is still counted") }
-                    usleep(10_000)
+                    // That a reader is gone shows when something is sent to it.
+                    #expect(try scraper.exchange("POST", Self.collection).status == 201)
+                    usleep(50_000)
                 }
             }
             let after = try await daemon.metrics

@@ -29,6 +29,11 @@ struct AuditRecord: Sendable {
             self.init(name: client.peer.map { "uid:\($0.user)" } ?? client.address ?? "unknown", role: nil)
         }
 
+        /// Somebody who said who they are.
+        init(_ principal: Principal) {
+            self.init(name: principal.name, role: principal.role)
+        }
+
         /// The daemon itself.
         static let daemon = Who(name: "netnsd", role: nil)
     }

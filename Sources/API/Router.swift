@@ -10,6 +10,9 @@ struct Call: Sendable {
     /// What stands in the path where the route has `{name}` or the like, decoded.
     let name: [UInt8]
 
+    /// Who asks.
+    let principal: Principal
+
     /// Who asks, where the kernel tells.
     var owner: Owner? { request.client.peer.map { Owner(user: $0.user, process: $0.process) } }
 }
@@ -40,13 +43,18 @@ struct Route: Sendable {
         case parameter
     }
 
+    /// What one method does, and the right that whoever asks for it needs.
+    typealias Method = (method: HTTPRequest.Method, right: Right, endpoint: Endpoint)
+
+    let pattern: String
     private let segments: [Segment]
-    let endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]
+    let endpoints: [Method]
     /// The value of `Allow`.
     let allow: String
 
     /// - Parameter pattern: Such as `/v1/namespaces/{name}`, with at most one parameter.
-    init(_ pattern: String, _ endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]) {
+    init(_ pattern: String, _ endpoints: [Method]) {
+        self.pattern = pattern
         segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/")).map { segment in
             segment.first == UInt8(ascii: "{") ? .parameter : .literal(Array(segment))
         }
@@ -72,8 +80,8 @@ struct Route: Sendable {
     }
 
     /// HEAD is answered as GET; libmicrohttpd leaves the body out.
-    func endpoint(for method: HTTPRequest.Method) -> Endpoint? {
+    func endpoint(for method: HTTPRequest.Method) -> Method? {
         let method = method == .head ? .get : method
-        return endpoints.first { $0.method == method }?.endpoint
+        return endpoints.first { $0.method == method }
     }
 }

@@ -9,6 +9,9 @@ package struct Principal: Sendable, Hashable {
         self.name = name
         self.role = role
     }
+
+    /// Whoever asks for what is open to everybody.
+    static let nobody = Principal(name: "nobody", role: .viewer)
 }
 
 /// What a principal may do; each role may do what the ones before it may.

@@ -10,7 +10,7 @@ extension Route {
             "/v1/namespaces:batch",
             [
                 (
-                    .post,
+                    .post, .create,
                     .awaiting(limit: 1024 * 1024) { (call, body) async throws(Problem) in
                         try await create(call, body, manager)
                     }

@@ -9,9 +9,12 @@ extension Route {
         Route(
             "/v1/namespaces",
             [
-                (.get, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
-                (.post, .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }),
-                (.delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
+                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
+                (
+                    .post, .create,
+                    .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }
+                ),
+                (.delete, .delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
             ])
     }
 
@@ -19,7 +22,12 @@ extension Route {
     static func prune(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/namespaces:prune",
-            [(.post, .awaiting { (call, body) async throws(Problem) in try await removeStale(call, body, manager) })])
+            [
+                (
+                    .post, .prune,
+                    .awaiting { (call, body) async throws(Problem) in try await removeStale(call, body, manager) }
+                )
+            ])
     }
 }
 

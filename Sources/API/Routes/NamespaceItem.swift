@@ -9,15 +9,15 @@ extension Route {
         Route(
             "/v1/namespaces/{name}",
             [
-                (.get, .awaiting { (call, _) async throws(Problem) in try await get(call, manager) }),
-                (.put, .awaiting { (call, body) async throws(Problem) in try await put(call, body, manager) }),
+                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await get(call, manager) }),
+                (.put, .create, .awaiting { (call, body) async throws(Problem) in try await put(call, body, manager) }),
                 (
-                    .patch,
+                    .patch, .change,
                     .reading(
                         limit: Endpoint.standardLimit, types: ["application/merge-patch+json", "application/json"]
                     ) { (call, body) async throws(Problem) in try await patch(call, body, manager) }
                 ),
-                (.delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
+                (.delete, .delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
             ])
     }
 
@@ -25,7 +25,8 @@ extension Route {
     static func renewal(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/namespaces/{name}/renew",
-            [(.post, .awaiting { (call, body) async throws(Problem) in try await renew(call, body, manager) })])
+            [(.post, .change, .awaiting { (call, body) async throws(Problem) in try await renew(call, body, manager) })]
+        )
     }
 }
 

@@ -9,14 +9,14 @@ extension Route {
     static func processes(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/namespaces/{name}/processes",
-            [(.get, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) })])
+            [(.get, .inspect, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) })])
     }
 
     /// `/v1/processes/{pid}/namespace`
     static func processNamespace(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/processes/{pid}/namespace",
-            [(.get, .awaiting { (call, _) async throws(Problem) in try await identify(call, manager) })])
+            [(.get, .inspect, .awaiting { (call, _) async throws(Problem) in try await identify(call, manager) })])
     }
 }
 

@@ -5,12 +5,14 @@ package import NamespaceCore
 
 /// The REST API: finds the route, refuses what headers alone show to be wrong, and words every answer.
 package struct APIHandler: RequestHandler {
-    private let routes: [Route]
+    let routes: [Route]
+    private let access: AccessPolicy
+    private let delay = RefusalDelay()
     private let requestIDs = RequestIDs()
     private let logger: Logger
 
     /// - Parameter workers: How many kernel workers there are, for `/v1/host`.
-    package init(manager: NamespaceManager, workers: Int, logger: Logger) {
+    package init(manager: NamespaceManager, workers: Int, access: AccessPolicy, logger: Logger) {
         routes = [
             .health,
             .readiness(manager),
@@ -26,6 +28,7 @@ package struct APIHandler: RequestHandler {
             .processes(manager),
             .processNamespace(manager),
         ]
+        self.access = access
         self.logger = logger
     }
 
@@ -42,12 +45,18 @@ package struct APIHandler: RequestHandler {
                     do throws(Problem) {
                         return finish(try await answer(call, body), of: call.request, requestID)
                     } catch {
+                        if error.isRefusalOfAccess { await delay.wait() }
                         return finish(error.response(requestID: requestID), of: call.request, requestID, error)
                     }
                 }
             }
         } catch {
-            return .respond(finish(error.response(requestID: requestID), of: request, requestID, error))
+            let response = finish(error.response(requestID: requestID), of: request, requestID, error)
+            guard error.isRefusalOfAccess else { return .respond(response) }
+            return .discard { [delay] in
+                await delay.wait()
+                return response
+            }
         }
     }
 
@@ -71,22 +80,23 @@ package struct APIHandler: RequestHandler {
         case .success(let parsed): target = parsed
         case .failure(let malformation): throw Problem(.malformedRequest, malformation.advice)
         }
-        for route in routes {
-            guard let name = route.match(target.segments) else { continue }
-            let call = Call(
-                request: request, target: target, requestID: requestID, name: name,
-                principal: Principal(name: "uid:\(request.client.peer?.user ?? 0)", role: .admin))
-            if let method = route.endpoint(for: request.method) { return (call, method.endpoint) }
-            if request.method == .options {
-                let allow = route.allow
-                return (
-                    call,
-                    .immediate { (_) throws(Problem) in Response(status: .noContent, headerFields: [.allow: allow]) }
-                )
-            }
+        try access.checkOrigin(of: request)
+        let route = routes.lazy.compactMap { route in route.match(target.segments).map { (route, $0) } }.first
+        // Who is not known learns nothing of what there is, but that the daemon lives.
+        let method = route?.0.endpoint(for: request.method)
+        let right = method?.right ?? (route?.0.isOpen == true ? .open : .read)
+        let principal = right == .open ? .nobody : try access.principal(of: request)
+        try access.check(right, of: principal, for: request)
+        guard let (route, name) = route else {
+            throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
+        }
+        let call = Call(request: request, target: target, requestID: requestID, name: name, principal: principal)
+        if let method { return (call, method.endpoint) }
+        guard request.method == .options else {
             throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
         }
-        throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
+        let answer = Response(status: .noContent, headerFields: [.allow: route.allow])
+        return (call, .immediate { (_) throws(Problem) in answer })
     }
 
     private static func refuseForeignBody(_ request: Request, _ types: [String]) throws(Problem) {

@@ -39,6 +39,10 @@ struct Problem: Error {
         case idempotencyInProgress = "idempotency-in-progress"
         case idempotencyKeyReused = "idempotency-key-reused"
         case revisionGone = "revision-gone"
+        case unauthenticated
+        case forbidden
+        case hostNotAllowed = "host-not-allowed"
+        case originNotAllowed = "origin-not-allowed"
     }
 
     let code: Code
@@ -48,6 +52,10 @@ struct Problem: Error {
     var operation: String?
     var path: String?
     var errno: Int32?
+    /// The right that is missing.
+    var right: Right?
+    /// The value of `WWW-Authenticate`.
+    var challenge: String?
     var processes: [Int32]?
     /// The present revision, where the one asked for is not known any more.
     var revision: Int64?
@@ -71,6 +79,8 @@ extension Problem.Code {
     var status: HTTPResponse.Status {
         switch self {
         case .malformedRequest, .malformedJSON, .invalidParameter, .invalidName: .badRequest
+        case .unauthenticated: .unauthorized
+        case .forbidden, .hostNotAllowed, .originNotAllowed: .forbidden
         case .routeNotFound, .namespaceNotFound, .processNotFound: .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
@@ -103,6 +113,7 @@ extension Problem {
         var response = Response.json(status: status, type: "application/problem+json") { writer in
             writer.members(of: self, requestID: requestID)
         }
+        if let challenge { response.headerFields[.wwwAuthenticate] = challenge }
         if let allow { response.headerFields[.allow] = allow }
         if status == .serviceUnavailable || code == .idempotencyInProgress {
             response.headerFields[.retryAfter] = "1"
@@ -123,6 +134,7 @@ extension JSONWriter {
         if let operation = problem.operation { member("operation", operation) }
         if let path = problem.path { member("path", path) }
         if let errno = problem.errno { member("errno", errno) }
+        if let right = problem.right { member("right", right.rawValue) }
         if let processes = problem.processes {
             key("pids")
             array(of: processes) { $0.value($1) }

@@ -1,6 +1,5 @@
 import HTTPTypes
 import MicroHTTP
-import NamespaceCore
 
 /// A request that has found its route.
 struct Call: Sendable {
@@ -12,9 +11,6 @@ struct Call: Sendable {
 
     /// Who asks.
     let principal: Principal
-
-    /// Who asks, where the kernel tells.
-    var owner: Owner? { request.client.peer.map { Owner(user: $0.user, process: $0.process) } }
 }
 
 /// How a route answers.
@@ -78,6 +74,9 @@ struct Route: Sendable {
         }
         return parameter
     }
+
+    /// Whether everybody may ask for it, known or not.
+    var isOpen: Bool { endpoints.contains { $0.right == .open } }
 
     /// HEAD is answered as GET; libmicrohttpd leaves the body out.
     func endpoint(for method: HTTPRequest.Method) -> Method? {

@@ -1,4 +1,5 @@
 import API
+import ArgumentParser
 import LinuxKit
 import Logging
 import MicroHTTP
@@ -31,17 +32,28 @@ struct Daemon {
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
         let workers = try KernelWorkers(count: settings.workers) { store.restock() }
         let kernel = try LinuxKernel(directory: directory, workers: workers)
+        if let group = settings.access.socketGroup, !HostFacts.hasGroup(group) {
+            throw ValidationError("--socket-group: there is no group \(group)")
+        }
+        let tokens = try tokenStore()
+        let access = settings.accessPolicy(tokens: tokens)
         let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
             answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger)
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
-        defer { events.cancel() }
+        let tokenWatch = Task { await tokens?.watch() }
+        defer {
+            events.cancel()
+            tokenWatch.cancel()
+        }
         do {
             let found = try await manager.start()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: HTTPServer.Configuration(),
-                handler: APIHandler(manager: manager, workers: settings.workers, logger: logger), logger: logger)
+                handler: APIHandler(
+                    manager: manager, workers: settings.workers, access: access, logger: logger),
+                logger: logger)
             logger.notice(
                 "netnsd is ready",
                 metadata: [
@@ -63,6 +75,10 @@ struct Daemon {
         await manager.stop()
         await workers.stop()
         logger.notice("netnsd has stopped; the namespaces stay")
+    }
+
+    private func tokenStore() throws -> TokenStore? {
+        try settings.access.tokenFile.map { try TokenStore(FilePath($0), logger: logger) }
     }
 
     /// A daemon that was killed a moment ago, with thousands of namespaces to let go of, still has the lock.

@@ -1,3 +1,4 @@
+import API
 import ArgumentParser
 import Logging
 import MicroHTTP
@@ -9,6 +10,7 @@ struct Settings {
     static let defaultStateDirectory = "/run/netnsd"
 
     let addresses: [ListenAddress]
+    let access: AccessSettings
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
@@ -38,20 +40,14 @@ struct Settings {
         let listen =
             options.listen.isEmpty
             ? (variable("LISTEN") ?? "").split(separator: ",").map { String($0).trimmingSpaces } : options.listen
-        let isAllowed =
-            try options.allowUnauthenticatedTcp || parsed("ALLOW_UNAUTHENTICATED_TCP", { Bool($0) }) ?? false
-        guard listen.isEmpty || isAllowed else {
-            throw ValidationError(
-                """
-                --listen needs --allow-unauthenticated-tcp: this version cannot ask TCP clients who they are, and \
-                whoever reaches the port owns the host's network.
-                """)
-        }
+        access = try AccessSettings(options.access, environment: environment)
         var addresses: [ListenAddress] = []
         if socket != "none" {
             guard socket.hasPrefix("/") else { throw ValidationError("'\(socket)' is no absolute path, and not none.") }
-            // Whoever may write to the socket owns the host's network: root, and the group made for it.
-            addresses.append(.unix(path: socket, mode: 0o660, group: "netnsd"))
+            addresses.append(
+                .unix(
+                    path: socket, mode: access.socketMode,
+                    group: access.socketGroup ?? AccessSettings.defaultSocketGroup))
         }
         for text in listen {
             do {
@@ -61,12 +57,17 @@ struct Settings {
             }
         }
         guard !addresses.isEmpty else { throw ValidationError("--socket none needs a --listen.") }
+        // Neither is there yet.
+        try access.check(addresses, hasTLS: false, hasClientCA: false)
         self.addresses = addresses
     }
 }
 
-extension String {
-    fileprivate var trimmingSpaces: String {
-        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+extension Settings {
+    func accessPolicy(tokens: TokenStore?) -> AccessPolicy {
+        AccessPolicy(
+            peers: access.peers, certificates: access.certificates,
+            hosts: AllowedHosts(addresses, extra: access.allowedHosts), tokens: tokens,
+            allowsUnauthenticatedTCP: access.allowsUnauthenticatedTCP)
     }
 }

@@ -36,7 +36,7 @@ extension Route {
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let fields = try Fields(body: body, allowing: CreateBody.fields)
-    let creation = try CreateBody.creation(fields, in: manager.directory, by: call.owner)
+    let creation = try CreateBody.creation(fields, in: manager.directory, by: call.authority)
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         var creation = creation
         creation.request = mark
@@ -98,7 +98,8 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
     }
     let (ifUnused, dryRun) = (try query.flag("ifUnused"), try query.flag("dryRun"))
     do throws(NamespaceError) {
-        return report(try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun), dryRun: dryRun)
+        return report(
+            try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun, by: call.authority), dryRun: dryRun)
     } catch {
         throw Problem(error)
     }

@@ -24,7 +24,7 @@ private func list(_ call: Call, _ manager: NamespaceManager) async throws(Proble
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     do throws(NamespaceError) {
-        let processes = try await manager.processes(in: name)
+        let processes = try await manager.processes(in: name, by: call.authority)
         return .json { writer in
             writer.key("processes")
             writer.array(of: processes) { (writer, process) in

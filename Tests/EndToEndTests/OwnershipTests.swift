@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -92,7 +93,7 @@ struct OwnershipTests {
     @Test("Only an administrator gives names to existing namespaces, alone and in batches, or takes over others'")
     func adoption() async throws {
         try await withOperators { daemon, who in
-            let adopting = #"{"name":"mine","from":{"pid":1}}"#
+            let adopting = #"{"name":"mine","from":{"pid":\#(getpid())}}"#
             let refused = try await who.first.send("POST", Self.collection, body: adopting, to: daemon)
             #expect(try refused.json["right"] == "adopt")
             let items = #"[{"name":"x"},\#(adopting),{"name":"y"}]"#

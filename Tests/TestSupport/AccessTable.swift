@@ -1,3 +1,5 @@
+import Glibc
+
 /// Who may use what: a row for each operation of the API. Tests hold the table of routes, the description and the running
 /// daemon to it, so that none can be added without one.
 package struct AccessRow: Sendable, CustomStringConvertible {
@@ -61,7 +63,8 @@ package struct AccessRow: Sendable, CustomStringConvertible {
             "GET", "/v1/namespaces/{name}/processes", "operator", "inspect", "/v1/namespaces/none/processes",
             answers: [404]),
         AccessRow(
-            "GET", "/v1/processes/{pid}/namespace", "operator", "inspect", "/v1/processes/1/namespace", answers: [200]),
+            "GET", "/v1/processes/{pid}/namespace", "operator", "inspect", "/v1/processes/\(getpid())/namespace",
+            answers: [200]),
         AccessRow("POST", "/v1/namespaces:prune", "admin", "prune", answers: [200]),
     ]
 }

@@ -6,19 +6,22 @@ package import NamespaceCore
 
 /// The REST API: finds the route, refuses what headers alone show to be wrong, and words every answer.
 package struct APIHandler: RequestHandler {
-    private let routes: [Route]
+    let routes: [Route]
+    private let access: AccessPolicy
+    private let delay = RefusalDelay()
     private let requestIDs = RequestIDs()
     private let telemetry: Telemetry
     private let logger: Logger
 
     /// - Parameters:
     ///   - workers: How many kernel workers there are, for `/v1/host`.
+    ///   - access: Who may do what.
     ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
     ///   - pool: The workers themselves, for `/metrics`.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
-        manager: NamespaceManager, workers: Int, lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers,
-        audit: AuditLog? = nil, logger: Logger
+        manager: NamespaceManager, workers: Int, access: AccessPolicy, lifecycle: Lifecycle = Lifecycle(),
+        pool: KernelWorkers, audit: AuditLog? = nil, logger: Logger
     ) {
         let routes: [Route] = [
             .health,
@@ -38,6 +41,7 @@ package struct APIHandler: RequestHandler {
         telemetry = Telemetry(
             requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)
         self.routes = routes + [.metrics(Metrics(telemetry: telemetry, manager: manager, workers: pool))]
+        self.access = access
         self.logger = logger
     }
 
@@ -58,17 +62,24 @@ package struct APIHandler: RequestHandler {
                         return finish(try await answer(call, body), of: call.request, requestID, observation)
                     } catch {
                         let response = error.response(requestID: requestID)
-                        return finish(response, of: call.request, requestID, observation, error)
+                        let finished = finish(response, of: call.request, requestID, observation, error)
+                        if error.isRefusalOfAccess { await delay.wait() }
+                        return finished
                     }
                 }
             }
         } catch {
-            return .respond(finish(error.response(requestID: requestID), of: request, requestID, observation, error))
+            let response = finish(error.response(requestID: requestID), of: request, requestID, observation, error)
+            guard error.isRefusalOfAccess else { return .respond(response) }
+            return .discard { [delay] in
+                await delay.wait()
+                return response
+            }
         }
     }
 
     package func response(to refusal: Refusal, of request: Request) -> Response {
-        let problem =
+        var problem =
             switch refusal {
             case .malformed(let why):
                 Problem(.malformedRequest, why)
@@ -81,10 +92,11 @@ package struct APIHandler: RequestHandler {
                     .certificateRefused,
                     "The client certificate is refused: \(why). Connect with another one, or without.")
             }
+        // A 401 must name a scheme, and there is none for certificates; a token would do instead.
+        if problem.code == .certificateRefused { problem.challenge = #"Bearer realm="netnsd""# }
         let requestID = requestIDs.identifier(for: request)
         var observation = telemetry.begin(request)
-        // Only the route is of interest, and it may have none.
-        _ = try? route(request, requestID: requestID, &observation)
+        if case .success(let target) = request.target { _ = find(target, &observation) }
         return finish(problem.response(requestID: requestID), of: request, requestID, observation, problem)
     }
 
@@ -96,23 +108,37 @@ package struct APIHandler: RequestHandler {
         case .success(let parsed): target = parsed
         case .failure(let malformation): throw Problem(.malformedRequest, malformation.advice)
         }
+        let route = find(target, &observation)
+        try access.checkOrigin(of: request)
+        // Who is not known learns nothing of what there is, but that the daemon lives.
+        let method = route?.0.endpoint(for: request.method)
+        let right = method?.right ?? (route?.0.isOpen == true ? .open : .read)
+        let principal = right == .open ? .nobody : try access.principal(of: request)
+        if right != .open { observation.principal = AuditRecord.Who(principal) }
+        try access.check(right, of: principal, for: request)
+        guard let (route, name) = route else {
+            throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
+        }
+        let call = Call(
+            request: request, target: target, requestID: requestID, name: name, notes: observation.notes,
+            principal: principal)
+        if let method { return (call, method.endpoint) }
+        guard request.method == .options else {
+            throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
+        }
+        let answer = Response(status: .noContent, headerFields: [.allow: route.allow])
+        return (call, .immediate { (_) throws(Problem) in answer })
+    }
+
+    /// The path's route, and what stands in the path for its parameter.
+    private func find(_ target: RequestTarget, _ observation: inout Telemetry.Observation) -> (Route, [UInt8])? {
         for (number, route) in routes.enumerated() {
             guard let name = route.match(target.segments) else { continue }
             observation.route = number
             observation.parameter = name
-            let call = Call(
-                request: request, target: target, requestID: requestID, name: name, notes: observation.notes)
-            if let endpoint = route.endpoint(for: request.method) { return (call, endpoint) }
-            if request.method == .options {
-                let allow = route.allow
-                return (
-                    call,
-                    .immediate { (_) throws(Problem) in Response(status: .noContent, headerFields: [.allow: allow]) }
-                )
-            }
-            throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
+            return (route, name)
         }
-        throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
+        return nil
     }
 
     private static func refuseForeignBody(_ request: Request, _ types: [String]) throws(Problem) {

@@ -40,6 +40,10 @@ struct Problem: Error {
         case idempotencyKeyReused = "idempotency-key-reused"
         case revisionGone = "revision-gone"
         case certificateRefused = "certificate-refused"
+        case unauthenticated
+        case forbidden
+        case hostNotAllowed = "host-not-allowed"
+        case originNotAllowed = "origin-not-allowed"
     }
 
     let code: Code
@@ -49,6 +53,10 @@ struct Problem: Error {
     var operation: String?
     var path: String?
     var errno: Int32?
+    /// The right that is missing.
+    var right: Right?
+    /// The value of `WWW-Authenticate`.
+    var challenge: String?
     var processes: [Int32]?
     /// The present revision, where the one asked for is not known any more.
     var revision: Int64?
@@ -73,6 +81,8 @@ extension Problem.Code {
         switch self {
         case .malformedRequest, .malformedJSON, .invalidParameter, .invalidName: .badRequest
         case .certificateRefused: .unauthorized
+        case .unauthenticated: .unauthorized
+        case .forbidden, .hostNotAllowed, .originNotAllowed: .forbidden
         case .routeNotFound, .namespaceNotFound, .processNotFound: .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
@@ -105,8 +115,7 @@ extension Problem {
         var response = Response.json(status: status, type: "application/problem+json") { writer in
             writer.members(of: self, requestID: requestID)
         }
-        // A 401 must name a scheme, and there is none for certificates; a token would do instead.
-        if code == .certificateRefused { response.headerFields[.wwwAuthenticate] = #"Bearer realm="netnsd""# }
+        if let challenge { response.headerFields[.wwwAuthenticate] = challenge }
         if let allow { response.headerFields[.allow] = allow }
         if status == .serviceUnavailable || code == .idempotencyInProgress {
             response.headerFields[.retryAfter] = "1"
@@ -127,6 +136,7 @@ extension JSONWriter {
         if let operation = problem.operation { member("operation", operation) }
         if let path = problem.path { member("path", path) }
         if let errno = problem.errno { member("errno", errno) }
+        if let right = problem.right { member("right", right.rawValue) }
         if let processes = problem.processes {
             key("pids")
             array(of: processes) { $0.value($1) }

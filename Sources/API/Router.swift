@@ -1,6 +1,5 @@
 import HTTPTypes
 import MicroHTTP
-import NamespaceCore
 
 /// A request that has found its route.
 struct Call: Sendable {
@@ -12,8 +11,8 @@ struct Call: Sendable {
     /// Where to note what the request touches, where that is recorded.
     var notes: AuditNotes?
 
-    /// Who asks, where the kernel tells.
-    var owner: Owner? { request.client.peer.map { Owner(user: $0.user, process: $0.process) } }
+    /// Who asks.
+    let principal: Principal
 }
 
 /// How a route answers.
@@ -42,14 +41,17 @@ struct Route: Sendable {
         case parameter
     }
 
+    /// What one method does, and the right that whoever asks for it needs.
+    typealias Method = (method: HTTPRequest.Method, right: Right, endpoint: Endpoint)
+
     let pattern: String
     private let segments: [Segment]
-    let endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]
+    let endpoints: [Method]
     /// The value of `Allow`.
     let allow: String
 
     /// - Parameter pattern: Such as `/v1/namespaces/{name}`, with at most one parameter.
-    init(_ pattern: String, _ endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]) {
+    init(_ pattern: String, _ endpoints: [Method]) {
         self.pattern = pattern
         segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/")).map { segment in
             segment.first == UInt8(ascii: "{") ? .parameter : .literal(Array(segment))
@@ -75,9 +77,12 @@ struct Route: Sendable {
         return parameter
     }
 
+    /// Whether everybody may ask for it, known or not.
+    var isOpen: Bool { endpoints.contains { $0.right == .open } }
+
     /// HEAD is answered as GET; libmicrohttpd leaves the body out.
-    func endpoint(for method: HTTPRequest.Method) -> Endpoint? {
+    func endpoint(for method: HTTPRequest.Method) -> Method? {
         let method = method == .head ? .get : method
-        return endpoints.first { $0.method == method }?.endpoint
+        return endpoints.first { $0.method == method }
     }
 }

@@ -8,6 +8,8 @@ package struct SystemError: Error, Equatable {
         case read
         case write
         case flock
+        case stat
+        case fsync
         case rename
         case mkdir
         case unlink

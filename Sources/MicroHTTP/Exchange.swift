@@ -15,6 +15,7 @@ final class Exchange: Sendable {
         /// The headers have not arrived.
         case new
         case reading(limit: Int, then: Answer)
+        case discarding(then: Answer)
         /// A task works on the answer; the connection is suspended while the task waits.
         case running
         case answered(Response)
@@ -81,6 +82,9 @@ final class Exchange: Sendable {
         case .reading(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }
             return bodyEnded(limit: limit, answer, on: connection)
+        case .discarding(let answer):
+            guard unsafe piece.isEmpty else { return unsafe read(piece, limit: 0) }
+            return run(answer, on: connection)
         case .running, .answered:
             return proceed(on: connection)
         case .queued:
@@ -113,6 +117,13 @@ final class Exchange: Sendable {
                 $0.request = request
                 $0.isHead = request.method == .head
                 $0.phase = .reading(limit: limit, then: answer)
+            }
+            return .YES
+        case .discard(let answer):
+            state.withLock {
+                $0.request = request
+                $0.isHead = request.method == .head
+                $0.phase = .discarding { _ in await answer() }
             }
             return .YES
         }
@@ -169,6 +180,10 @@ final class Exchange: Sendable {
             return (state.request, state.body, state.discarded > 0)
         }
         if isTooLarge, let request { return refuse(.contentTooLarge(limit: limit), request, on: connection) }
+        return run(answer, with: body, on: connection)
+    }
+
+    private func run(_ answer: @escaping Answer, with body: [UInt8] = [], on connection: Connection) -> MHD_Result {
         state.withLock { $0.phase = .running }
         // Its first job is in `jobs` at the return, and `proceed` runs it.
         Task(executorPreference: self) {
@@ -276,7 +291,7 @@ final class Exchange: Sendable {
         switch phase {
         case .new: return
         case .answered(let response): response.discard()
-        case .reading, .running, .queued: break
+        case .reading, .discarding, .running, .queued: break
         }
         server.exchangeEnded()
     }

@@ -4,7 +4,7 @@ import Logging
 extension NamespaceManager {
     /// Makes a namespace, or gives an existing one a name.
     ///
-    /// - Throws: `.nameTaken` when anything has the name, `.sourceNotFound` and `.notANetworkNamespace` for one that is
+    /// - Throws: `.nameTaken` when anything has the name, `.adoptionForbidden`, `.sourceNotFound` and `.notANetworkNamespace` for one that is
     ///   to be adopted, and what the kernel has against it.
     package func create(_ creation: Creation) async throws(NamespaceError) -> Namespace {
         switch creation.name {
@@ -91,6 +91,7 @@ extension NamespaceManager {
     func make(
         _ name: NamespaceName, _ creation: Creation, batch: String? = nil
     ) async throws(NamespaceError) -> Made {
+        try creation.authority.checkAdoption(by: creation.kind)
         creationsInProgress += 1
         defer { creationsInProgress -= 1 }
         var creation = creation
@@ -120,27 +121,36 @@ extension NamespaceManager {
             for item in items { tally.failed(item.creation.operation, error) }
             return items.map { _ in .failure(error) }
         }
-        let drafts = items.map { draft($0.creation, batch: batch) }
-        let orders = zip(items, drafts).map { order($0.name, $1, $0.creation) }
-        var results: [Result<Made, NamespaceError>] = []
+        var results: [Result<Made, NamespaceError>?] = items.map { item in
+            do throws(NamespaceError) {
+                try item.creation.authority.checkAdoption(by: item.creation.kind)
+                return nil
+            } catch {
+                tally.failed(item.creation.operation, error)
+                return .failure(error)
+            }
+        }
+        let permitted = items.indices.filter { results[$0] == nil }
+        let drafts = permitted.map { draft(items[$0].creation, batch: batch) }
+        let orders = zip(permitted, drafts).map { order(items[$0].name, $1, items[$0].creation) }
         for (number, result) in await kernel.create(orders, mountID: mountID).enumerated() {
-            let (name, creation) = items[number]
+            let (name, creation) = items[permitted[number]]
             do throws(SystemError) {
                 let status = try result.get()
-                results.append(.success(Made(name: name, status: status, record: drafts[number](status.identity))))
+                results[permitted[number]] = .success(
+                    Made(name: name, status: status, record: drafts[number](status.identity)))
             } catch  where error.operation == .verifyDirectory {
                 // The directory went away in between, and is set up again for one after the other.
-                results.append(
-                    await Result { () async throws(NamespaceError) in
-                        try await self.make(name, creation, batch: batch)
-                    })
+                results[permitted[number]] = await Result { () async throws(NamespaceError) in
+                    try await self.make(name, creation, batch: batch)
+                }
             } catch {
                 let error = NamespaceError(error)
                 tally.failed(creation.operation, error)
-                results.append(.failure(error))
+                results[permitted[number]] = .failure(error)
             }
         }
-        return results
+        return results.compactMap(\.self)
     }
 
     /// The record that a namespace will have, but for the identity that only the kernel knows.
@@ -208,7 +218,7 @@ extension NamespaceRecord {
             loopback = nil
         }
         createdAt = time
-        createdBy = creation.createdBy
+        createdBy = creation.authority.owner
         self.identity = identity
         self.bootID = bootID
         labels = creation.labels

@@ -7,11 +7,17 @@ extension NamespaceManager {
     ///
     /// Processes inside keep the namespace alive without a name, unless `ifUnused` refuses to delete then.
     ///
-    /// - Throws: `.notFound`; `.inUse` with the processes; `.busy` when the file stays held for a second;
+    /// - Throws: `.notFound`; `.deletionForbidden`; `.inUse` with the processes; `.busy` when the file stays held for a second;
     ///   `.notANamespace` for a directory.
-    package func delete(_ name: NamespaceName, ifUnused: Bool = false) async throws(NamespaceError) {
+    package func delete(
+        _ name: NamespaceName, ifUnused: Bool = false, by authority: Authority = .unlimited
+    ) async throws(NamespaceError) {
         try await holding(name) { () async throws(NamespaceError) in
-            if ifUnused { try await self.refuseUsed(try await self.existing(name)) }
+            if ifUnused || !authority.isUnlimited {
+                let namespace = try await self.existing(name)
+                try authority.check(.delete, on: namespace)
+                if ifUnused { try await self.refuseUsed(namespace) }
+            }
             guard try await self.remove(name) else { throw Self.notFound }
             self.logger.debug("namespace deleted", metadata: ["name": "\(name)"])
         }

@@ -71,8 +71,9 @@ extension NamespaceRecord {
                 writer.member("createdAtMilliseconds", createdAt.milliseconds)
                 if let createdBy {
                     writer.member("createdBy") { writer in
-                        writer.member("uid", createdBy.user)
-                        writer.member("pid", createdBy.process)
+                        writer.member("principal", createdBy.principal)
+                        if let user = createdBy.user { writer.member("uid", user) }
+                        if let process = createdBy.process { writer.member("pid", process) }
                     }
                 }
                 if let loopback { writer.member("loopback", loopback.rawValue) }
@@ -131,10 +132,11 @@ extension NamespaceRecord {
 
 extension Owner {
     fileprivate init?(_ value: JSONValue?) {
-        guard let user = value?["uid"]?.int64.flatMap({ UInt32(exactly: $0) }),
-            let process = value?["pid"]?.int64.flatMap({ Int32(exactly: $0) })
-        else { return nil }
-        self.init(user: user, process: process)
+        let user = value?["uid"]?.int64.flatMap { UInt32(exactly: $0) }
+        let process = value?["pid"]?.int64.flatMap { Int32(exactly: $0) }
+        // Records of version 0.1 have no principal: there were Unix peers alone.
+        guard let principal = value?["principal"]?.string ?? user.map({ "uid:\($0)" }) else { return nil }
+        self.init(principal: principal, user: user, process: process)
     }
 }
 

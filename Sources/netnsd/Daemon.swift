@@ -1,4 +1,5 @@
 import API
+import ArgumentParser
 import Glibc
 import LinuxKit
 import Logging
@@ -38,21 +39,30 @@ struct Daemon {
         let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
         let workers = try KernelWorkers(count: settings.workers) { store.restock() }
         let kernel = try LinuxKernel(directory: directory, workers: workers)
+        if let group = settings.access.socketGroup, !HostFacts.hasGroup(group) {
+            throw ValidationError("--socket-group: there is no group \(group)")
+        }
+        let tokens = try tokenStore()
+        let access = settings.accessPolicy(tokens: tokens)
         let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
             answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
             leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
-        defer { events.cancel() }
+        let tokenWatch = Task { await tokens?.watch() }
+        defer {
+            events.cancel()
+            tokenWatch.cancel()
+        }
         do {
             let found = try await manager.start()
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: HTTPServer.Configuration(), credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, workers: settings.workers, lifecycle: lifecycle, pool: workers, audit: audit,
-                    logger: logger),
+                    manager: manager, workers: settings.workers, access: access, lifecycle: lifecycle, pool: workers,
+                    audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",
@@ -65,7 +75,7 @@ struct Daemon {
                 ])
             await Life(
                 settings: settings.life, manager: service, lifecycle: lifecycle, server: server, events: manager.events,
-                reloads: reloads(of: server, audit), vitals: .daemon(manager, workers), logger: logger
+                reloads: reloads(of: server, audit, tokens), vitals: .daemon(manager, workers), logger: logger
             ).run(signals)
         } catch {
             await manager.stop()
@@ -82,12 +92,13 @@ struct Daemon {
     }
 
     /// What SIGHUP reads anew.
-    private func reloads(of server: HTTPServer, _ audit: AuditLog?) -> [Reload] {
+    private func reloads(of server: HTTPServer, _ audit: AuditLog?, _ tokens: TokenStore?) -> [Reload] {
         var reloads: [Reload] = []
         if let files = settings.tls {
             reloads.append(
                 Reload(name: "the TLS certificate") { [logger] in try files.reload(into: server, logger: logger) })
         }
+        if let tokens { reloads.append(Reload(name: "the tokens") { try tokens.reload() }) }
         if let audit { reloads.append(Reload(name: "the audit log's file") { try await audit.reopen() }) }
         return reloads
     }
@@ -98,6 +109,10 @@ struct Daemon {
         try await Task.sleep(for: Self.stuckPatience)
         logger.critical("a kernel job does not end; netnsd stops without it, and its next start sees to the rest")
         _exit(EXIT_FAILURE)
+    }
+
+    private func tokenStore() throws -> TokenStore? {
+        try settings.access.tokenFile.map { try TokenStore(FilePath($0), logger: logger) }
     }
 
     /// A daemon that was killed a moment ago, with thousands of namespaces to let go of, still has the lock.

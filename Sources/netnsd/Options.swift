@@ -19,12 +19,7 @@ struct Options: ParsableArguments {
             valueName: "host:port"))
     var listen: [String] = []
 
-    @Flag(
-        help: """
-            Listen on TCP although nobody is asked who they are: whoever reaches the port owns the host's network. \
-            For throw-away labs. [NETNSD_ALLOW_UNAUTHENTICATED_TCP=true]
-            """)
-    var allowUnauthenticatedTcp = false
+    @OptionGroup(title: "Access") var access: AccessOptions
 
     @Option(
         help: ArgumentHelp(

@@ -1,3 +1,4 @@
+import API
 import ArgumentParser
 import Logging
 import MicroHTTP
@@ -12,6 +13,7 @@ struct Settings {
 
     let addresses: [ListenAddress]
     let tls: TLSFiles?
+    let access: AccessSettings
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
@@ -53,21 +55,14 @@ struct Settings {
         let listen =
             options.listen.isEmpty
             ? (variable("LISTEN") ?? "").split(separator: ",").map { String($0).trimmingSpaces } : options.listen
-        let isAllowed =
-            try options.allowUnauthenticatedTcp || parsed("ALLOW_UNAUTHENTICATED_TCP", { Bool($0) }) ?? false
-        // A port is a port, whoever opened it.
-        guard listen.isEmpty && !inherited.contains(where: \.isTCP) || isAllowed else {
-            throw ValidationError(
-                """
-                --listen, like a TCP socket of the service manager, needs --allow-unauthenticated-tcp: this version cannot ask TCP clients who they are, and \
-                whoever reaches the port owns the host's network.
-                """)
-        }
+        access = try AccessSettings(options.access, environment: environment)
         var addresses = inherited
         if socket != "none" {
             guard socket.hasPrefix("/") else { throw ValidationError("'\(socket)' is no absolute path, and not none.") }
-            // Whoever may write to the socket owns the host's network: root, and the group made for it.
-            addresses.append(.unix(path: socket, mode: 0o660, group: "netnsd"))
+            addresses.append(
+                .unix(
+                    path: socket, mode: access.socketMode,
+                    group: access.socketGroup ?? AccessSettings.defaultSocketGroup))
         }
         for text in listen {
             do {
@@ -77,6 +72,7 @@ struct Settings {
             }
         }
         guard !addresses.isEmpty else { throw ValidationError("--socket none needs a --listen.") }
+        try access.check(addresses, hasTLS: tls != nil, hasClientCA: tls?.clientAuthorities != nil)
         self.addresses = addresses
     }
 }
@@ -92,8 +88,11 @@ extension ListenAddress {
     }
 }
 
-extension String {
-    fileprivate var trimmingSpaces: String {
-        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+extension Settings {
+    func accessPolicy(tokens: TokenStore?) -> AccessPolicy {
+        AccessPolicy(
+            peers: access.peers, certificates: access.certificates,
+            hosts: AllowedHosts(addresses, extra: access.allowedHosts), tokens: tokens,
+            allowsUnauthenticatedTCP: access.allowsUnauthenticatedTCP)
     }
 }

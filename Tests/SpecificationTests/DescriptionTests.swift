@@ -197,6 +197,9 @@ struct DescriptionTests {
         try walk(document.root) { value, _ in
             if let reference = value["$ref"]?.string { used.insert(reference) }
         }
+        for requirement in document.root["security"]?.array ?? [] {
+            used.formUnion((requirement.object ?? [:]).keys.map { "#/components/securitySchemes/\($0)" })
+        }
         let common = ["RouteNotFound", "MethodNotAllowed", "NoContent"].map { "#/components/responses/\($0)" }
         for (kind, components) in document.root["components"]?.object ?? [:] {
             for name in components.object?.keys.sorted() ?? [] {

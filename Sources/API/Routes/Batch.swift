@@ -10,7 +10,7 @@ extension Route {
             "/v1/namespaces:batch",
             [
                 (
-                    .post,
+                    .post, .create,
                     .awaiting(limit: 1024 * 1024) { (call, body) async throws(Problem) in
                         try await create(call, body, manager)
                     }
@@ -26,7 +26,7 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
     _ = try Query(call.target, allowing: [])
     let fields = try Fields(body: body, allowing: ["items", "atomic"])
     let isAtomic = try fields.flag("atomic")
-    let creations = try creations(fields, in: manager.directory, by: call.owner)
+    let creations = try creations(fields, in: manager.directory, by: call.authority)
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         let creations = creations.enumerated().map { (number, creation) in
             var creation = creation
@@ -47,7 +47,7 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
 }
 
 private func creations(
-    _ fields: Fields, in directory: String, by owner: Owner?
+    _ fields: Fields, in directory: String, by authority: Authority
 ) throws(Problem) -> [Creation] {
     guard case .array(let items)? = fields["items"], (1...mostItems).contains(items.count) else {
         throw fields.problem("items", "items is an array of 1 to \(mostItems) objects.")
@@ -56,7 +56,7 @@ private func creations(
     var creations: [Creation] = []
     for (number, item) in items.enumerated() {
         let fields = try Fields(item, at: "items.\(number)", inside: fields, allowing: CreateBody.fields)
-        let creation = try CreateBody.creation(fields, in: directory, by: owner)
+        let creation = try CreateBody.creation(fields, in: directory, by: authority)
         if case .exactly(let name) = creation.name, !names.insert(name).inserted {
             throw fields.problem("name", "An earlier item has the same name.")
         }

@@ -9,9 +9,12 @@ extension Route {
         Route(
             "/v1/namespaces",
             [
-                (.get, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
-                (.post, .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }),
-                (.delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
+                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
+                (
+                    .post, .create,
+                    .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }
+                ),
+                (.delete, .delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
             ])
     }
 
@@ -19,7 +22,12 @@ extension Route {
     static func prune(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/namespaces:prune",
-            [(.post, .awaiting { (call, body) async throws(Problem) in try await removeStale(call, body, manager) })])
+            [
+                (
+                    .post, .prune,
+                    .awaiting { (call, body) async throws(Problem) in try await removeStale(call, body, manager) }
+                )
+            ])
     }
 }
 
@@ -28,7 +36,7 @@ extension Route {
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let fields = try Fields(body: body, allowing: CreateBody.fields)
-    let creation = try CreateBody.creation(fields, in: manager.directory, by: call.owner)
+    let creation = try CreateBody.creation(fields, in: manager.directory, by: call.authority)
     if case .exactly(let name) = creation.name { call.notes?.note(name) }
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         var creation = creation
@@ -91,7 +99,7 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
     }
     let (ifUnused, dryRun) = (try query.flag("ifUnused"), try query.flag("dryRun"))
     do throws(NamespaceError) {
-        let deletion = try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun)
+        let deletion = try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun, by: call.authority)
         return report(deletion, dryRun: dryRun, to: call)
     } catch {
         throw Problem(error)

@@ -13,7 +13,7 @@ extension Route {
             metricsPattern,
             [
                 (
-                    .get,
+                    .get, .read,
                     .awaiting { (call, _) async throws(Problem) in
                         _ = try Query(call.target, allowing: [])
                         return Response(

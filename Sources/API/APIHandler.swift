@@ -6,11 +6,14 @@ package import NamespaceCore
 /// The REST API: finds the route, refuses what headers alone show to be wrong, and words every answer.
 package struct APIHandler: RequestHandler {
     private let routes: [Route]
+    private let admission: Admission
     private let requestIDs = RequestIDs()
     private let logger: Logger
 
     /// - Parameter workers: How many kernel workers there are, for `/v1/host`.
-    package init(manager: NamespaceManager, workers: Int, logger: Logger) {
+    package init(
+        manager: NamespaceManager, workers: Int, limits: AdmissionLimits = AdmissionLimits(), logger: Logger
+    ) {
         routes = [
             .health,
             .readiness(manager),
@@ -19,13 +22,14 @@ package struct APIHandler: RequestHandler {
             .host(manager, workers: workers),
             .events(manager.events),
             .namespaces(manager),
-            .batch(manager),
+            .batch(manager, limit: limits.batchBytes),
             .prune(manager),
             .namespace(manager),
             .renewal(manager),
             .processes(manager),
             .processNamespace(manager),
         ]
+        admission = Admission(limits)
         self.logger = logger
     }
 
@@ -38,9 +42,12 @@ package struct APIHandler: RequestHandler {
                 return .respond(finish(try answer(call), of: call.request, requestID))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
-                return .read(limit: limit) { body in
+                return .read(limit: limit ?? admission.limits.bodyBytes) { body in
                     do throws(Problem) {
-                        return finish(try await answer(call, body), of: call.request, requestID)
+                        let response = try await admission.admitting(call) { () async throws(Problem) in
+                            try await answer(call, body)
+                        }
+                        return finish(response, of: call.request, requestID)
                     } catch {
                         return finish(error.response(requestID: requestID), of: call.request, requestID, error)
                     }
@@ -56,6 +63,10 @@ package struct APIHandler: RequestHandler {
             switch refusal {
             case .malformed(let why):
                 Problem(.malformedRequest, why)
+            case .targetTooLong(let limit):
+                Problem(.targetTooLong, "The request target is longer than \(limit) bytes.")
+            case .headersTooLarge(let limit):
+                Problem(.headersTooLarge, "The header section is longer than \(limit) bytes.")
             case .contentTooLarge(let limit):
                 Problem(.contentTooLarge, "The body is longer than \(limit) bytes.")
             case .shuttingDown:
@@ -73,7 +84,7 @@ package struct APIHandler: RequestHandler {
         }
         for route in routes {
             guard let name = route.match(target.segments) else { continue }
-            let call = Call(request: request, target: target, requestID: requestID, name: name)
+            let call = Call(request: request, target: target, requestID: requestID, name: name, admission: admission)
             if let endpoint = route.endpoint(for: request.method) { return (call, endpoint) }
             if request.method == .options {
                 let allow = route.allow
@@ -127,7 +138,7 @@ extension RequestTarget.Malformation {
     /// For a person: what is wrong, and what is allowed.
     fileprivate var advice: String {
         switch self {
-        case .notAPath: "The request target is no path; it begins with / or http://."
+        case .notAPath, .badAuthority: "The request target is no path; it begins with / or http://HOST/."
         case .badEscape: "The path or query has a % that two hexadecimal digits do not follow."
         case .forbiddenByte: "The path or query has a NUL, a space or a control character; no name does."
         case .dotSegment: "The path has a segment . or .., encoded or not; neither is a name."

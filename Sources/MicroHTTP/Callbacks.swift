@@ -6,6 +6,29 @@ import Logging
 // and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore that HTTPServer retains for as long
 // as the daemon runs.
 
+/// `MHD_OPTION_NOTIFY_CONNECTION`: a connection was accepted, or is about to be closed. `attachment` is its account.
+func connectionChanged(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ attachment: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ change: MHD_ConnectionNotificationCode
+) {
+    guard let context = unsafe context, let connection = unsafe connection, let attachment = unsafe attachment else {
+        return
+    }
+    let accounts = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue().accounts
+    switch change {
+    case .CONNECTION_NOTIFY_STARTED:
+        guard let account = unsafe Connection(connection).account(within: accounts.limits) else { return }
+        // Released below.
+        unsafe attachment.pointee = unsafe Unmanaged.passRetained(account).toOpaque()
+        accounts.add(account)
+    case .CONNECTION_NOTIFY_CLOSED:
+        guard let opaque = unsafe attachment.pointee else { return }
+        unsafe attachment.pointee = nil
+        accounts.remove(unsafe Unmanaged<ConnectionAccount>.fromOpaque(opaque).takeRetainedValue())
+    @unknown default: return
+    }
+}
+
 /// `MHD_OPTION_URI_LOG_CALLBACK`: makes the exchange. What it returns is the initial value of `state` below.
 func targetArrived(
     _ context: UnsafeMutableRawPointer?, _ target: UnsafePointer<CChar>?, _ connection: OpaquePointer?
@@ -13,6 +36,8 @@ func targetArrived(
     guard let context = unsafe context, let target = unsafe target else { return nil }
     let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
     let bytes = unsafe UnsafeRawBufferPointer(start: target, count: strlen(target))
+    let place = HeaderLayout.Part(address: UInt(bitPattern: target), count: bytes.count)
+    let account = unsafe connection.map { unsafe Connection($0) }?.account
     let parsed: Result<RequestTarget, RequestTarget.Malformation>
     do throws(RequestTarget.Malformation) {
         parsed = .success(unsafe try RequestTarget(parsing: bytes))
@@ -20,7 +45,9 @@ func targetArrived(
         parsed = .failure(error)
     }
     // Released in exchangeCompleted, which is called for every exchange, whatever becomes of it.
-    return unsafe Unmanaged.passRetained(Exchange(server: server, target: parsed)).toOpaque()
+    return unsafe Unmanaged.passRetained(
+        Exchange(server: server, account: account, target: parsed, at: place)
+    ).toOpaque()
 }
 
 /// `MHD_AccessHandlerCallback`: the headers, a piece of the body, or the wish for an answer.

@@ -5,8 +5,9 @@ import Synchronization
 final class ServerCore: Sendable {
     let handler: any RequestHandler
     let logger: Logger
-    /// How old a request may be while its body arrives.
-    let requestSeconds: Int
+    /// The longest header section that is taken, in bytes.
+    let headerBytes: Int
+    let accounts: ConnectionAccounts
 
     private let draining = Atomic<Bool>(false)
     /// Exchanges between their headers and their last byte sent.
@@ -32,10 +33,11 @@ final class ServerCore: Sendable {
         case stopping
     }
 
-    init(handler: any RequestHandler, logger: Logger, requestSeconds: Int) {
+    init(handler: any RequestHandler, logger: Logger, configuration: HTTPServer.Configuration) {
         self.handler = handler
         self.logger = logger
-        self.requestSeconds = requestSeconds
+        headerBytes = configuration.headerBytes
+        accounts = ConnectionAccounts(limits: ConnectionLimits(configuration))
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
@@ -43,6 +45,15 @@ final class ServerCore: Sendable {
 
     /// From now on every new exchange is refused; false says that this was so before.
     func startDraining() -> Bool { !draining.exchange(true, ordering: .relaxed) }
+
+    /// Cuts, until the task is cancelled, the connections whose time is over, within a second of that.
+    func cutOverdueConnections() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(500))
+            let count = accounts.cutOverdue()
+            if count > 0 { logger.debug("slow connections were cut", metadata: ["count": "\(count)"]) }
+        }
+    }
 
     func exchangeBegan() { exchanges.add(1, ordering: .relaxed) }
     func exchangeEnded() { exchanges.subtract(1, ordering: .releasing) }

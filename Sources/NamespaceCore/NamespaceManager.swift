@@ -19,7 +19,8 @@ package actor NamespaceManager {
     /// The answers to requests that are safe to retry.
     package nonisolated let answers: AnswerStore
 
-    var records: [NamespaceName: NamespaceRecord] = [:]
+    var records = NamespaceRecords()
+    var reservations = Reservations()
     var index = NamespaceIndex()
     /// Names that others seemed to change while we worked on them; looked at again afterwards.
     var doubtful: Set<NamespaceName> = []

@@ -40,8 +40,10 @@ struct Daemon {
         do {
             let found = try await manager.start()
             let server = try HTTPServer.start(
-                on: settings.addresses, configuration: HTTPServer.Configuration(),
-                handler: APIHandler(manager: manager, workers: settings.workers, logger: logger), logger: logger)
+                on: settings.addresses, configuration: settings.limits.server,
+                handler: APIHandler(
+                    manager: manager, workers: settings.workers, limits: settings.limits.admission, logger: logger),
+                logger: logger)
             logger.notice(
                 "netnsd is ready",
                 metadata: [

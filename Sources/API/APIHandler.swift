@@ -9,6 +9,7 @@ package struct APIHandler: RequestHandler {
     let routes: [Route]
     private let access: AccessPolicy
     private let delay = RefusalDelay()
+    private let admission: Admission
     private let requestIDs = RequestIDs()
     private let telemetry: Telemetry
     private let logger: Logger
@@ -16,12 +17,13 @@ package struct APIHandler: RequestHandler {
     /// - Parameters:
     ///   - workers: How many kernel workers there are, for `/v1/host`.
     ///   - access: Who may do what.
+    ///   - limits: What bounds everybody and each.
     ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
     ///   - pool: The workers themselves, for `/metrics`.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
-        manager: NamespaceManager, workers: Int, access: AccessPolicy, lifecycle: Lifecycle = Lifecycle(),
-        pool: KernelWorkers, audit: AuditLog? = nil, logger: Logger
+        manager: NamespaceManager, workers: Int, access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
+        lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, audit: AuditLog? = nil, logger: Logger
     ) {
         let routes: [Route] = [
             .health,
@@ -31,7 +33,7 @@ package struct APIHandler: RequestHandler {
             .host(manager, workers: workers),
             .events(manager.events),
             .namespaces(manager),
-            .batch(manager),
+            .batch(manager, limit: limits.batchBytes),
             .prune(manager),
             .namespace(manager),
             .renewal(manager),
@@ -42,6 +44,7 @@ package struct APIHandler: RequestHandler {
             requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)
         self.routes = routes + [.metrics(Metrics(telemetry: telemetry, manager: manager, workers: pool))]
         self.access = access
+        admission = Admission(limits)
         self.logger = logger
     }
 
@@ -55,11 +58,14 @@ package struct APIHandler: RequestHandler {
                 return .respond(finish(try answer(call), of: call.request, requestID, observation))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
-                return .read(limit: limit) { [observation] body in
+                return .read(limit: limit ?? admission.limits.bodyBytes) { [observation] body in
                     telemetry.requests.answerBegan()
                     defer { telemetry.requests.answerEnded() }
                     do throws(Problem) {
-                        return finish(try await answer(call, body), of: call.request, requestID, observation)
+                        let response = try await admission.admitting(call) { () async throws(Problem) in
+                            try await answer(call, body)
+                        }
+                        return finish(response, of: call.request, requestID, observation)
                     } catch {
                         let response = error.response(requestID: requestID)
                         let finished = finish(response, of: call.request, requestID, observation, error)
@@ -83,6 +89,10 @@ package struct APIHandler: RequestHandler {
             switch refusal {
             case .malformed(let why):
                 Problem(.malformedRequest, why)
+            case .targetTooLong(let limit):
+                Problem(.targetTooLong, "The request target is longer than \(limit) bytes.")
+            case .headersTooLarge(let limit):
+                Problem(.headersTooLarge, "The header section is longer than \(limit) bytes.")
             case .contentTooLarge(let limit):
                 Problem(.contentTooLarge, "The body is longer than \(limit) bytes.")
             case .shuttingDown:
@@ -120,8 +130,8 @@ package struct APIHandler: RequestHandler {
             throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
         }
         let call = Call(
-            request: request, target: target, requestID: requestID, name: name, notes: observation.notes,
-            principal: principal)
+            request: request, target: target, requestID: requestID, name: name, admission: admission,
+            notes: observation.notes, principal: principal)
         if let method { return (call, method.endpoint) }
         guard request.method == .options else {
             throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
@@ -183,7 +193,7 @@ extension RequestTarget.Malformation {
     /// For a person: what is wrong, and what is allowed.
     fileprivate var advice: String {
         switch self {
-        case .notAPath: "The request target is no path; it begins with / or http://."
+        case .notAPath, .badAuthority: "The request target is no path; it begins with / or http://HOST/."
         case .badEscape: "The path or query has a % that two hexadecimal digits do not follow."
         case .forbiddenByte: "The path or query has a NUL, a space or a control character; no name does."
         case .dotSegment: "The path has a segment . or .., encoded or not; neither is a name."

@@ -30,10 +30,12 @@ struct Fields {
     }
 
     /// Parses a body; an empty one is an empty object.
-    init(body: [UInt8], allowing known: [String]) throws(Problem) {
+    ///
+    /// - Parameter depth: How deeply its values may be nested.
+    init(body: [UInt8], depth: Int, allowing known: [String]) throws(Problem) {
         let value: JSONValue
         do throws(JSONMalformation) {
-            value = body.isEmpty ? .object([:]) : try JSONValue(parsing: body)
+            value = body.isEmpty ? .object([:]) : try JSONValue(parsing: body, depthLimit: depth)
         } catch {
             throw Problem(.malformedJSON, "The body is not well-formed JSON (RFC 8259): \(error).")
         }

@@ -8,6 +8,7 @@ struct Call: Sendable {
     let requestID: String
     /// What stands in the path where the route has `{name}` or the like, decoded.
     let name: [UInt8]
+    let admission: Admission
     /// Where to note what the request touches, where that is recorded.
     var notes: AuditNotes?
 
@@ -21,17 +22,14 @@ enum Endpoint: Sendable {
 
     /// At once, on the connection's thread; for what is in memory.
     case immediate(@Sendable (Call) throws(Problem) -> Response)
-    /// With the help of the core. A body is refused unless it is of one of the types and no longer than `limit` bytes; it
-    /// is empty where the client sent none.
-    case reading(limit: Int, types: [String], Answer)
+    /// With the help of the core. A body is refused unless it is of one of the types and no longer than `limit` bytes, or than
+    /// any may be; it is empty where the client sent none.
+    case reading(limit: Int?, types: [String], Answer)
 
     /// With the help of the core, and a body of JSON or none.
-    static func awaiting(limit: Int = standardLimit, _ answer: @escaping Answer) -> Endpoint {
+    static func awaiting(limit: Int? = nil, _ answer: @escaping Answer) -> Endpoint {
         .reading(limit: limit, types: ["application/json"], answer)
     }
-
-    /// The longest request body but for that of a batch, in bytes.
-    static let standardLimit = 64 * 1024
 }
 
 /// One path of the API and what each method does there.

@@ -24,14 +24,15 @@ struct cmicrohttpd_options {
     int listen_socket;
     unsigned int threads; // of the pool; 0 for one thread without a pool
     unsigned int connection_limit;
+    unsigned int connections_per_address; // of TCP; 0 for no limit
     unsigned int idle_timeout_seconds;
     size_t connection_memory_bytes;
     void *context; // the first argument of every callback
     MHD_AccessHandlerCallback access;
     MHD_RequestCompletedCallback completed;
+    MHD_NotifyConnectionCallback connection;
     void *(*target)(void *context, const char *target, struct MHD_Connection *connection);
     MHD_LogCallback log;
-    MHD_NotifyConnectionCallback connection;
     const char *tls_priorities;     // NULL for no TLS
     void *tls_certificate_callback; // a gnutls_certificate_retrieve_function3
 };
@@ -61,10 +62,10 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
         options->context, MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context, MHD_OPTION_LISTEN_SOCKET,
         options->listen_socket, MHD_OPTION_CONNECTION_LIMIT, options->connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
         options->idle_timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory_bytes,
-        MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context, MHD_OPTION_NOTIFY_CONNECTION,
-        options->connection, options->context, MHD_OPTION_URI_LOG_CALLBACK, options->target, options->context,
-        MHD_OPTION_UNESCAPE_CALLBACK, cmicrohttpd_leave_escaped, NULL, MHD_OPTION_ARRAY, pool,
-        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_address, MHD_OPTION_NOTIFY_COMPLETED,
+        options->completed, options->context, MHD_OPTION_NOTIFY_CONNECTION, options->connection, options->context,
+        MHD_OPTION_URI_LOG_CALLBACK, options->target, options->context, MHD_OPTION_UNESCAPE_CALLBACK,
+        cmicrohttpd_leave_escaped, NULL, MHD_OPTION_ARRAY, pool, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static const ssize_t cmicrohttpd_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
@@ -100,6 +101,13 @@ static inline void *cmicrohttpd_tls_session(struct MHD_Connection *connection) {
 static inline void *cmicrohttpd_attachment(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
+}
+
+// How many bytes the header section has, from the method to the empty line; 0 before it is complete.
+static inline size_t cmicrohttpd_header_bytes(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info ? info->header_size : 0;
 }
 
 enum { CMICROHTTPD_ADDRESS_BYTES = INET6_ADDRSTRLEN };

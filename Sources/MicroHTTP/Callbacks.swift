@@ -6,7 +6,8 @@ import Logging
 // and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore that HTTPServer retains for as long
 // as the daemon runs.
 
-/// `MHD_OPTION_NOTIFY_CONNECTION`: a connection was accepted, before its TLS handshake, or is about to be closed. `attachment` is the LiveConnection.
+/// `MHD_OPTION_NOTIFY_CONNECTION`: a connection was accepted, before its TLS handshake, or is about to be closed.
+/// `attachment` is the LiveConnection.
 func connectionChanged(
     _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
     _ attachment: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ change: MHD_ConnectionNotificationCode
@@ -24,14 +25,18 @@ func connectionChanged(
         {
             tls = TLSConnection(offering: credentials)
         }
-        let live = LiveConnection(descriptor: descriptor, tls: tls)
+        let account = unsafe Connection(connection).account(descriptor, within: server.accounts.limits)
+        let live = LiveConnection(descriptor: descriptor, account: account, tls: tls)
         server.connections.add(live)
         // Released below.
         unsafe attachment.pointee = unsafe Unmanaged.passRetained(live).toOpaque()
+        server.accounts.add(account)
     case .CONNECTION_NOTIFY_CLOSED:
         guard let opaque = unsafe attachment.pointee else { return }
         unsafe attachment.pointee = nil
-        server.connections.remove(unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeRetainedValue())
+        let live = unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeRetainedValue()
+        server.connections.remove(live)
+        server.accounts.remove(live.account)
     @unknown default: return
     }
 }
@@ -43,6 +48,7 @@ func targetArrived(
     guard let context = unsafe context, let target = unsafe target else { return nil }
     let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
     let bytes = unsafe UnsafeRawBufferPointer(start: target, count: strlen(target))
+    let place = HeaderLayout.Part(address: UInt(bitPattern: target), count: bytes.count)
     let parsed: Result<RequestTarget, RequestTarget.Malformation>
     do throws(RequestTarget.Malformation) {
         parsed = .success(unsafe try RequestTarget(parsing: bytes))
@@ -51,7 +57,7 @@ func targetArrived(
     }
     // Released in exchangeCompleted, which is called for every exchange, whatever becomes of it.
     let live = unsafe connection.flatMap { unsafe Connection($0).live }
-    return unsafe Unmanaged.passRetained(Exchange(server: server, on: live, target: parsed)).toOpaque()
+    return unsafe Unmanaged.passRetained(Exchange(server: server, on: live, target: parsed, at: place)).toOpaque()
 }
 
 /// `MHD_AccessHandlerCallback`: the headers, a piece of the body, or the wish for an answer.

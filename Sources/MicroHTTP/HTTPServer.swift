@@ -11,14 +11,25 @@ public final class HTTPServer: Sendable {
         public var threads = 2
         /// Connections at once for each address; later ones wait in the kernel's queue.
         public var connectionLimit = 1024
+        /// Connections at once from one TCP address, and on Unix sockets of one user other than root; 0 for no limit. Those
+        /// beyond are closed without an answer.
+        public var connectionsPerAddress = 0
+        /// How many requests a connection brings at most; the last one's answer says that it is.
+        public var requestsPerConnection = Int.max
         /// After how many seconds without a byte from or to the client a connection is closed.
         public var idleTimeoutSeconds = 60
-        /// How old a request may be while its body still arrives, from its request line on, in seconds. A client that
-        /// sends a byte now and then, and so is never idle, is cut then. Headers that take as long are not seen here;
-        /// connection memory bounds them.
+        /// How long a request may take to arrive, from its request line to the end of its body, and an answer to be taken,
+        /// in seconds. A client that sends a byte now and then, and so is never idle, is cut then.
+        ///
+        /// Of a request line nothing is known until it is whole. It is therefore counted from the connection's beginning,
+        /// and after an answer from the end of ``idleTimeoutSeconds``.
         public var requestSeconds = 60
-        /// Memory for the headers of a request and of its answer, in bytes; a request that needs more gets 431.
-        public var connectionMemoryBytes = 32 * 1024
+        /// The longest header section, request line included, and the longest request target, in bytes.
+        public var headerBytes = 16 * 1024
+
+        /// What libmicrohttpd has for a request and for its answer's headers. It takes what it remembers of each field
+        /// from there too; so there is more than the headers may have, for us to refuse them.
+        var connectionMemoryBytes: Int { 4 * headerBytes + 16 * 1024 }
 
         /// The defaults.
         public init() {}
@@ -26,11 +37,15 @@ public final class HTTPServer: Sendable {
 
     private let core: ServerCore
     private let listeners: [Listener]
+    private let cutting: Task<Void, Never>
 
     private init(core: ServerCore, listeners: [Listener]) {
         self.core = core
         self.listeners = listeners
+        cutting = Task { await core.cutOverdueConnections() }
     }
+
+    deinit { cutting.cancel() }
 
     /// Listens on every address, or on none.
     ///
@@ -42,7 +57,7 @@ public final class HTTPServer: Sendable {
         handler: some RequestHandler, logger: Logger
     ) throws(ListenError) -> HTTPServer {
         let core = ServerCore(
-            handler: handler, logger: logger, requestSeconds: configuration.requestSeconds, credentials: credentials)
+            handler: handler, logger: logger, configuration: configuration, credentials: credentials)
         var listeners: [Listener] = []
         do throws(ListenError) {
             for address in addresses {
@@ -102,6 +117,7 @@ public final class HTTPServer: Sendable {
                 continuation.resume()
             }
         }
+        cutting.cancel()
     }
 
     /// For how long connections are still accepted because others wait behind them.
@@ -149,14 +165,15 @@ public final class HTTPServer: Sendable {
         unsafe options.listen_socket = socket.descriptor
         unsafe options.threads = UInt32(configuration.threads)
         unsafe options.connection_limit = UInt32(configuration.connectionLimit)
+        unsafe options.connections_per_address = UInt32(configuration.connectionsPerAddress)
         unsafe options.idle_timeout_seconds = UInt32(configuration.idleTimeoutSeconds)
         unsafe options.connection_memory_bytes = configuration.connectionMemoryBytes
         unsafe options.context = unsafe context.toOpaque()
         unsafe options.access = requestProceeded
         unsafe options.completed = exchangeCompleted
+        unsafe options.connection = connectionChanged
         unsafe options.target = targetArrived
         unsafe options.log = libraryLogged
-        unsafe options.connection = connectionChanged
         if address.isTCP, core.credentials != nil {
             unsafe options.tls_priorities = unsafe cgnutls_priorities
             // Each connection adopts the credentials of the moment before its handshake: connectionChanged.

@@ -13,13 +13,16 @@ final class LiveConnection: Sendable {
         static let closing = 2
     }
 
+    /// Until when it may be in the state it is in.
+    let account: ConnectionAccount
     /// What is remembered of its TLS session; it keeps the credentials, which GnuTLS does not.
     let tls: TLSConnection?
     private let descriptor: CInt
     private let phase = Atomic<Int>(Phase.idle)
 
-    init(descriptor: CInt, tls: TLSConnection? = nil) {
+    init(descriptor: CInt, account: ConnectionAccount, tls: TLSConnection?) {
         self.descriptor = descriptor
+        self.account = account
         self.tls = tls
     }
 

@@ -72,6 +72,10 @@ public enum Disposition: Sendable {
 public enum Refusal: Sendable, Equatable {
     /// The message's framing is ambiguous or malformed (RFC 9112, sections 3.2, 6 and 11.2); says how.
     case malformed(String)
+    /// The request target is longer than ``HTTPServer/Configuration/headerBytes``.
+    case targetTooLong(limit: Int)
+    /// The header section is longer than ``HTTPServer/Configuration/headerBytes``.
+    case headersTooLarge(limit: Int)
     /// The body is longer than the handler's limit, in bytes.
     case contentTooLarge(limit: Int)
     /// The server is draining and begins nothing new.

@@ -5,8 +5,9 @@ import Synchronization
 final class ServerCore: Sendable {
     let handler: any RequestHandler
     let logger: Logger
-    /// How old a request may be while its body arrives.
-    let requestSeconds: Int
+    /// The longest header section that is taken, in bytes.
+    let headerBytes: Int
+    let accounts: ConnectionAccounts
     let connections = LiveConnections()
 
     private let draining = Atomic<Bool>(false)
@@ -35,11 +36,15 @@ final class ServerCore: Sendable {
         case stopping
     }
 
-    init(handler: any RequestHandler, logger: Logger, requestSeconds: Int, credentials: TLSCredentials?) {
+    init(
+        handler: any RequestHandler, logger: Logger, configuration: HTTPServer.Configuration,
+        credentials: TLSCredentials?
+    ) {
         self.handler = handler
         currentCredentials = Mutex(credentials)
         self.logger = logger
-        self.requestSeconds = requestSeconds
+        headerBytes = configuration.headerBytes
+        accounts = ConnectionAccounts(limits: ConnectionLimits(configuration))
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
@@ -57,13 +62,21 @@ final class ServerCore: Sendable {
         }
     }
 
-    /// From now on every new exchange is refused; false says that this was so before.
     /// From now on every answer is its connection's last; false says that this was so before.
     func startDraining() -> Bool { !draining.exchange(true, ordering: .relaxed) }
 
     /// Whether those who are still waited for are not to be waited for any more.
     var isHurried: Bool { hurried.load(ordering: .relaxed) }
     func hurry() { hurried.store(true, ordering: .relaxed) }
+
+    /// Cuts, until the task is cancelled, the connections whose time is over, within a second of that.
+    func cutOverdueConnections() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(500))
+            let count = accounts.cutOverdue()
+            if count > 0 { logger.debug("slow connections were cut", metadata: ["count": "\(count)"]) }
+        }
+    }
 
     func exchangeBegan() { exchanges.add(1, ordering: .relaxed) }
     func exchangeEnded() { exchanges.subtract(1, ordering: .releasing) }

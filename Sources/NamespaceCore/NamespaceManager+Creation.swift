@@ -188,6 +188,7 @@ extension NamespaceManager {
         // Removed by another tool a moment ago, or there would have been no room for ours.
         if index[name] != nil, unannounced.remove(name) == nil { events.append(.vanished, name, nil) }
         records[name] = made.record
+        if let reservation = Reservation.current { reservations.spend(reservation) }
         index[name] = .init(status)
         schedule(name, made.record.lease)
         let namespace = describe(name, status, made.record)

@@ -144,7 +144,8 @@ extension NamespaceManager {
 
     /// Removes the record alone: what it described is gone, or another tool's by now.
     func forget(_ name: NamespaceName) async throws(NamespaceError) {
-        guard records.removeValue(forKey: name) != nil else { return }
+        guard records[name] != nil else { return }
+        records[name] = nil
         let store = store
         try await asWorker { () throws(SystemError) in try store.remove(name) }
     }

@@ -37,7 +37,7 @@ extension NamespaceManager {
     func schedule(_ name: NamespaceName, _ lease: Lease?) {
         guard let deadline = lease?.deadline else { return }
         // Each renewal leaves an end behind that is out of date.
-        if leases.count > 2 * records.count + Self.mostOutdatedLeases { forgetOutdatedLeases() }
+        if leases.count > 2 * records.all.count + Self.mostOutdatedLeases { forgetOutdatedLeases() }
         schedule(LeaseQueue.End(time: deadline, deadline: deadline, name: name))
     }
 
@@ -45,7 +45,7 @@ extension NamespaceManager {
 
     private func forgetOutdatedLeases() {
         leases = LeaseQueue()
-        for (name, record) in records {
+        for (name, record) in records.all {
             guard let deadline = record.lease?.deadline else { continue }
             leases.insert(LeaseQueue.End(time: deadline, deadline: deadline, name: name))
         }

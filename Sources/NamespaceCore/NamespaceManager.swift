@@ -23,7 +23,8 @@ package actor NamespaceManager {
     /// Called when a lease that ended was acted on.
     let leaseEnded: LeaseEnded
 
-    var records: [NamespaceName: NamespaceRecord] = [:]
+    var records = NamespaceRecords()
+    var reservations = Reservations()
     var index = NamespaceIndex()
     /// Names that others seemed to change while we worked on them; looked at again afterwards.
     var doubtful: Set<NamespaceName> = []

@@ -67,7 +67,7 @@ extension NamespaceManager {
     /// Counts the namespaces without looking at any.
     package func census() -> Census {
         var census = Census(stale: index.staleCount)
-        for record in records.values {
+        for record in records.all.values {
             if record.origin == .created { census.created += 1 } else { census.adopted += 1 }
             if record.lease != nil { census.leases += 1 }
         }

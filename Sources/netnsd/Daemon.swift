@@ -59,10 +59,10 @@ struct Daemon {
             let found = try await manager.start()
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
-                on: settings.addresses, configuration: HTTPServer.Configuration(), credentials: credentials,
+                on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, workers: settings.workers, access: access, lifecycle: lifecycle, pool: workers,
-                    audit: audit, logger: logger),
+                    manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
+                    lifecycle: lifecycle, pool: workers, audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",

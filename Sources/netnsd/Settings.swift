@@ -17,6 +17,7 @@ struct Settings {
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
+    let limits: LimitSettings
     let logLevel: Logger.Level
     let logFormat: LogFormat
     let life: LifeSettings
@@ -41,6 +42,7 @@ struct Settings {
         }
         workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
+        limits = try LimitSettings(options.limits, environment: environment)
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
         logFormat =
             try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:))

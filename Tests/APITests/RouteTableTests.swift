@@ -22,7 +22,8 @@ struct RouteTableTests {
                 kernel: kernel, store: try RecordStore(directory: state), journal: try BatchJournal(directory: state),
                 answers: try AnswerStore(directory: state, kernel: kernel, bootID: "boot"), bootID: "boot",
                 logger: logger)
-            let handler = APIHandler(manager: manager, workers: 1, access: AccessPolicy(), pool: workers, logger: logger)
+            let handler = APIHandler(
+                manager: manager, workers: 1, access: AccessPolicy(), pool: workers, logger: logger)
             let routed = handler.routes.flatMap { route in
                 route.endpoints.map { "\($0.method.rawValue) \(route.pattern): \($0.right.rawValue)" }
             }

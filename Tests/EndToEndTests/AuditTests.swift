@@ -76,7 +76,7 @@ struct AuditTests {
             #expect(lines[0]["targets"] == [#"","status":204}\#n{"time":""#])
             #expect(lines[0]["status"] == 404)
             #expect(lines[1]["targets"] == ["%FF%FE"])
-            #expect(lines[0]["principal"]?["name"] == "127.0.0.1")
+            #expect(lines[0]["principal"]?["name"] == "address:127.0.0.1")
             #expect(
                 lines[0]["client"]
                     == .object([

@@ -56,6 +56,8 @@ private struct TestHandler: RequestHandler {
     func response(to refusal: Refusal, of request: Request) -> Response {
         switch refusal {
         case .malformed(let why): Response(status: .badRequest, body: Array(why.utf8))
+        case .targetTooLong: Response(status: .uriTooLong)
+        case .headersTooLarge: Response(status: .requestHeaderFieldsTooLarge)
         case .contentTooLarge: Response(status: .contentTooLarge)
         case .shuttingDown: Response(status: .serviceUnavailable)
         case .certificateRefused(let why): Response(status: .unauthorized, body: Array(why.utf8))

@@ -56,13 +56,14 @@ struct DescriptionTests {
         }
     }
 
-    @Test("Every response has X-Request-Id, every 503 and key in progress Retry-After, every 201 Location")
+    @Test("Every response has X-Request-Id, every 429, 503 and key in progress Retry-After, every 201 Location")
     func headers() throws {
         for (path, method, operation) in operationList() {
             for (status, response) in operation["responses"]?.object ?? [:] {
                 let headers = try document.resolve(response)?["headers"]
                 #expect(headers?["X-Request-Id"] != nil, "\(method) \(path) \(status)")
-                let isRetried = try status == "503" || problems(of: response).contains("idempotency-in-progress")
+                let isRetried =
+                    try ["429", "503"].contains(status) || problems(of: response).contains("idempotency-in-progress")
                 #expect((headers?["Retry-After"] != nil) == isRetried, "\(method) \(path) \(status)")
                 #expect((headers?["Location"] != nil) == (status == "201"), "\(method) \(path) \(status)")
             }
@@ -200,7 +201,8 @@ struct DescriptionTests {
         for requirement in document.root["security"]?.array ?? [] {
             used.formUnion((requirement.object ?? [:]).keys.map { "#/components/securitySchemes/\($0)" })
         }
-        let common = ["RouteNotFound", "MethodNotAllowed", "NoContent"].map { "#/components/responses/\($0)" }
+        let common = ["RouteNotFound", "MethodNotAllowed", "NoContent", "TargetTooLong", "HeadersTooLarge"]
+            .map { "#/components/responses/\($0)" }
         for (kind, components) in document.root["components"]?.object ?? [:] {
             for name in components.object?.keys.sorted() ?? [] {
                 let reference = "#/components/\(kind)/\(name)"

@@ -27,6 +27,8 @@ package struct ExchangeValidator: Sendable {
     /// HEAD is as GET; OPTIONS, unknown paths and unknown methods are described once for all.
     private func describedResponse(method: String, path: String, status: Int) throws -> JSONValue? {
         let common = document.root["components"]?["responses"]
+        if status == 414 { return common?["TargetTooLong"] }
+        if status == 431 { return common?["HeadersTooLarge"] }
         if status == 400, try isMalformed(path) { return common?["BadNameOrBody"] }
         let refusal = [401: "Unauthenticated", 403: "Forbidden"][status].flatMap { common?[$0] }
         guard let (_, item) = document.template(for: path) else {
@@ -61,7 +63,7 @@ package struct ExchangeValidator: Sendable {
             let isDescribed = described["headers"]?.object?.keys.contains { $0.lowercased() == name } ?? false
             if !isDescribed { failures.append("\(place): undocumented \(name)") }
         }
-        let isRetried = response.status == 503 || response.problem == "idempotency-in-progress"
+        let isRetried = [429, 503].contains(response.status) || response.problem == "idempotency-in-progress"
         if isRetried != (response.headers["retry-after"] != nil) {
             failures.append("\(place): Retry-After where there is none, or none where there is")
         }

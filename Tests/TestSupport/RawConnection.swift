@@ -112,6 +112,12 @@ package final class RawConnection {
         return try response()
     }
 
+    /// Whether there is something to be read at this moment.
+    package var hasBytes: Bool {
+        var byte: UInt8 = 0
+        return !received.isEmpty || recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) > 0
+    }
+
     private func receive() throws {
         guard try receiveMore() else { throw TestFailure("connection closed") }
     }

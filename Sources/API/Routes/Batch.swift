@@ -5,13 +5,13 @@ import NamespaceCore
 
 extension Route {
     /// `/v1/namespaces:batch`
-    static func batch(_ manager: NamespaceManager) -> Route {
+    static func batch(_ manager: NamespaceManager, limit: Int) -> Route {
         Route(
             "/v1/namespaces:batch",
             [
                 (
                     .post, .create,
-                    .awaiting(limit: 1024 * 1024) { (call, body) async throws(Problem) in
+                    .awaiting(limit: limit) { (call, body) async throws(Problem) in
                         try await create(call, body, manager)
                     }
                 )
@@ -24,7 +24,7 @@ private let mostItems = 1000
 
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let fields = try Fields(body: body, allowing: ["items", "atomic"])
+    let fields = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: ["items", "atomic"])
     let isAtomic = try fields.flag("atomic")
     let creations = try creations(fields, in: manager.directory, by: call.authority)
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
@@ -33,15 +33,17 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
             creation.request = mark.map { RequestMark(key: $0.key, fingerprint: $0.fingerprint, item: number) }
             return creation
         }
-        guard isAtomic else {
-            return report(await manager.create(creations, made: made), of: creations, to: call)
-        }
-        do throws(BatchError) {
-            let namespaces = try await manager.createAtomically(creations, made: made)
-            return report(namespaces.map { .success($0) }, of: creations, isAtomic: true, to: call)
-        } catch {
-            call.notes?.note(touched: [], failed: creations.compactMap(\.exactName))
-            throw Problem(error, of: creations[error.item])
+        return try await call.creating(creations.count - made.count, within: manager) { () async throws(Problem) in
+            guard isAtomic else {
+                return report(await manager.create(creations, made: made), of: creations, to: call)
+            }
+            do throws(BatchError) {
+                let namespaces = try await manager.createAtomically(creations, made: made)
+                return report(namespaces.map { .success($0) }, of: creations, isAtomic: true, to: call)
+            } catch {
+                call.notes?.note(touched: [], failed: creations.compactMap(\.exactName))
+                throw Problem(error, of: creations[error.item])
+            }
         }
     }
 }

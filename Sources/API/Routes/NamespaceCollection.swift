@@ -35,23 +35,23 @@ extension Route {
 
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let fields = try Fields(body: body, allowing: CreateBody.fields)
+    let fields = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: CreateBody.fields)
     let creation = try CreateBody.creation(fields, in: manager.directory, by: call.authority)
     if case .exactly(let name) = creation.name { call.notes?.note(name) }
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         var creation = creation
         creation.request = mark
         if let answer = NearAnswer.current { creation.isNearlyDone = { answer.hint() } }
-        do throws(NamespaceError) {
-            // Made already by a try whose answer was lost.
-            if let name = made[0], let namespace = try? await manager.namespace(name),
-                namespace.record?.request == mark
-            {
-                return .created(namespace)
+        // Made already by a try whose answer was lost.
+        if let name = made[0], let namespace = try? await manager.namespace(name), namespace.record?.request == mark {
+            return .created(namespace)
+        }
+        return try await call.creating(1, within: manager) { [creation] () async throws(Problem) in
+            do throws(NamespaceError) {
+                return .created(try await manager.create(creation))
+            } catch {
+                throw Problem(error, of: creation)
             }
-            return .created(try await manager.create(creation))
-        } catch {
-            throw Problem(error, of: creation)
         }
     }
 }
@@ -61,7 +61,9 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
 private let selectorParameters = ["label", "state", "origin", "prefix"]
 
 private func list(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    let query = try Query(call.target, allowing: ["limit", "after"] + selectorParameters, repeatable: ["label"])
+    let query = try Query(
+        call.target, allowing: ["limit", "after"] + selectorParameters, repeatable: ["label"],
+        bytes: ["after", "prefix"])
     let limit = try query.integer("limit", in: 1...1000, default: 100)
     let selector = try query.selector()
     var after: NamespaceName?
@@ -91,7 +93,8 @@ private func list(_ call: Call, _ manager: NamespaceManager) async throws(Proble
 
 private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
     let query = try Query(
-        call.target, allowing: selectorParameters + ["ifUnused", "dryRun"], repeatable: ["label"])
+        call.target, allowing: selectorParameters + ["ifUnused", "dryRun"], repeatable: ["label"],
+        bytes: ["prefix"])
     let selector = try query.selector()
     guard !selector.requirements.isEmpty else {
         throw Problem(
@@ -108,7 +111,7 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
 
 private func removeStale(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     let dryRun = try Query(call.target, allowing: ["dryRun"]).flag("dryRun")
-    _ = try Fields(body: body, allowing: [])
+    _ = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: [])
     do throws(NamespaceError) {
         return report(try await manager.prune(dryRun: dryRun), dryRun: dryRun, to: call)
     } catch {

@@ -14,7 +14,7 @@ extension Route {
                 (
                     .patch, .change,
                     .reading(
-                        limit: Endpoint.standardLimit, types: ["application/merge-patch+json", "application/json"]
+                        limit: nil, types: ["application/merge-patch+json", "application/json"]
                     ) { (call, body) async throws(Problem) in try await patch(call, body, manager) }
                 ),
                 (.delete, .delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
@@ -48,15 +48,18 @@ private func put(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) asy
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     guard name.isCreatable else { throw Problem(.invalidName, "The name in the path is \(NamespaceName.rule).") }
-    let fields = try Fields(body: body, allowing: ["loopback", "labels", "leaseSeconds"])
+    let fields = try Fields(
+        body: body, depth: call.admission.limits.jsonDepth, allowing: ["loopback", "labels", "leaseSeconds"])
     let creation = Creation(
         .exactly(name), .new(try fields.loopback()), labels: try fields.labels(),
         leaseSeconds: try fields.leaseSeconds(), by: call.authority)
-    do throws(NamespaceError) {
-        let (namespace, isNew) = try await manager.ensure(name, creation)
-        return isNew ? .created(namespace) : .namespace(namespace)
-    } catch {
-        throw Problem(error)
+    return try await call.creating(1, within: manager) { () async throws(Problem) in
+        do throws(NamespaceError) {
+            let (namespace, isNew) = try await manager.ensure(name, creation)
+            return isNew ? .created(namespace) : .namespace(namespace)
+        } catch {
+            throw Problem(error)
+        }
     }
 }
 
@@ -66,7 +69,7 @@ private func patch(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) a
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     let precondition = try call.precondition()
-    let fields = try Fields(body: body, allowing: ["labels", "lease"])
+    let fields = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: ["labels", "lease"])
     let patch = Patch(labels: try fields.labelChange(), lease: try fields.leaseChange())
     do throws(NamespaceError) {
         return .namespace(try await manager.update(name, patch, if: precondition, by: call.authority))
@@ -140,7 +143,7 @@ extension Call {
 private func renew(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
-    _ = try Fields(body: body, allowing: [])
+    _ = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: [])
     do throws(NamespaceError) {
         return .namespace(try await manager.renew(name, by: call.authority))
     } catch {

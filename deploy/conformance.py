@@ -16,5 +16,9 @@ def refused_for_the_moment(ctx, response, case):
     """A valid request is refused for what the host is like, and for nothing else."""
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code not in OF_THE_MOMENT:
         return
-    problem = response.json()["type"].removeprefix("urn:netnsd:problem:")
+    body = response.json()
+    problem = body["type"].removeprefix("urn:netnsd:problem:")
+    # Which paths lie in the mount directory depends on where that is, which a schema cannot say.
+    if problem == "invalid-field" and body["field"].endswith("from.path"):
+        return
     assert problem in OF_THE_MOMENT[response.status_code], f"{response.status_code} {problem} to a valid request"

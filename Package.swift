@@ -25,6 +25,23 @@ let system = Target.Dependency.product(name: "SystemPackage", package: "swift-sy
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
+/// libFuzzer's programs, which `deploy/fuzz` builds and runs: their `main` is the fuzzer's, and so is every target's
+/// instrumentation, which nobody else wants.
+let fuzzers: [Target] =
+    Context.environment["NETNSD_FUZZ"] == nil
+    ? []
+    : [
+        ("RequestTarget", ["MicroHTTP"]), ("JSON", ["JSONText"]), ("Record", ["LinuxKit", "NamespaceCore"]),
+        ("MountInfo", ["LinuxKit"]),
+    ].map { (name: String, dependencies: [Target.Dependency]) in
+        .executableTarget(
+            name: "\(name)Fuzzer",
+            dependencies: dependencies,
+            path: "Tests/Fuzz/\(name)",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]
+        )
+    }
+
 let package = Package(
     name: "netnsd",
     products: [
@@ -112,5 +129,10 @@ let package = Package(
             dependencies: ["LinuxKit", "MicroHTTP", "netnsd", "TestSupport", httpTypes, logging],
             swiftSettings: strict
         ),
-    ]
+        .testTarget(
+            name: "CorpusTests",
+            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore"],
+            swiftSettings: strict
+        ),
+    ] + fuzzers
 )

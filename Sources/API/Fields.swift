@@ -59,7 +59,11 @@ struct Fields {
         switch members[key] {
         case nil: return nil
         case .integer(let number)? where range.contains(number): return number
-        case .integer?, .number?:
+        case .number(let number)?:
+            // 60.0 is a whole number to JSON Schema, and to clients whose numbers are all alike.
+            if let whole = Int64(exactly: number), range.contains(whole) { return whole }
+            fallthrough
+        case .integer?:
             throw problem(key, "The value is a whole number from \(range.lowerBound) to \(range.upperBound).")
         case let other?: throw wrongType(key, "a whole number", other)
         }

@@ -18,7 +18,7 @@ struct HostileRequestTests {
         "Each is answered as it must be, and nothing is left behind",
         arguments: [HTTPClient.Transport.unixSocket, .tcp])
     func answers(_ transport: HTTPClient.Transport) async throws {
-        try await withDaemon(tcp: true) { daemon in
+        try await withDaemon(arguments: ["--allowed-host", "a"], tcp: true) { daemon in
             let endpoint = try daemon.endpoint(transport)
             for request in HostileRequest.all {
                 let expected = Self.expected(request)

@@ -30,7 +30,9 @@ package struct AccessPolicy: Sendable {
         guard request.headerFields[.origin] == nil else {
             throw Problem(.originNotAllowed, "Pages in browsers may not ask; send no Origin.")
         }
-        guard let host = request.headerFields[.host], hosts.allow(host) else {
+        // None comes with HTTP/1.0 alone, which no browser speaks.
+        guard let host = request.headerFields[.host] else { return }
+        guard hosts.allow(host) else {
             throw Problem(
                 .hostNotAllowed,
                 "The Host is none of this daemon's; ask by the address it listens on, or allow it by --allowed-host.")

@@ -147,7 +147,13 @@ extension Query {
         }
         selector.state = try choice("state")
         selector.origin = try choice("origin")
-        selector.prefix = bytes("prefix") ?? []
+        if let prefix = bytes("prefix") {
+            // What a script's unset variable leaves, where a deletion may hang on it.
+            guard !prefix.isEmpty else {
+                throw Problem(.invalidParameter, "The value is the beginning of a name; leave it out.", field: "prefix")
+            }
+            selector.prefix = prefix
+        }
         return selector
     }
 }

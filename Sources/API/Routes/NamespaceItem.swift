@@ -69,6 +69,9 @@ private func patch(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) a
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     let precondition = try call.precondition()
+    guard !body.isEmpty else {
+        throw Problem(.malformedJSON, "A patch has a body; {} changes nothing but adopts what another tool made.")
+    }
     let fields = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: ["labels", "lease"])
     let patch = Patch(labels: try fields.labelChange(), lease: try fields.leaseChange())
     do throws(NamespaceError) {

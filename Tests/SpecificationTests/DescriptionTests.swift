@@ -127,7 +127,8 @@ struct DescriptionTests {
         var maps = 0
         try walk(document.root) { value, place in
             let types = value["type"]?.array ?? [value["type"] ?? .null]
-            guard types.contains("object") else { return }
+            // The description of descriptions is OpenAPI's own.
+            guard types.contains("object"), !place.contains("/openapi.yaml/") else { return }
             count += 1
             if let others = value["additionalProperties"], others.object != nil {
                 // A map of strings is closed in its own way: by its keys, its values and its size.

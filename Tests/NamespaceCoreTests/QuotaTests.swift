@@ -28,9 +28,9 @@ import Testing
             _ = await withTaskGroup(of: Void.self) { group in
                 for _ in 0..<50 { group.addTask { _ = await create(manager, within: 10) } }
             }
-            // Those under way may hold more room than they come to need, and never less.
+            // A failure to set the directory up is that of all who wait for it.
             let count = await manager.namespaceCount(of: "uid:7")
-            #expect((1...10).contains(count))
+            #expect(count <= 10)
         }
         while await create(manager, within: 10) != nil {}
         #expect(await manager.namespaceCount(of: "uid:7") == 10)

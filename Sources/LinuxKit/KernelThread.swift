@@ -14,7 +14,9 @@ package struct KernelThread: ~Copyable {
     /// Puts the calling thread into `home`, which it may have been started outside of.
     init(home: HomeNamespace) {
         self.home = home
-        isHome = home.enter()
+        // setns(2) is for CAP_SYS_ADMIN alone, even where it would change nothing: without it no job gets away, and
+        // every thread can stay.
+        isHome = home.isHere || home.enter()
     }
 
     /// Moves this thread into a network namespace made for the purpose, runs `body` there, and moves back.
@@ -50,12 +52,22 @@ package struct KernelThread: ~Copyable {
 
 /// The network namespace the daemon was started in, held open so that every worker can return to it.
 final class HomeNamespace: Sendable {
+    /// thread-self, not self: /proc/self/ns/net is the namespace of the main thread.
+    private static let current: FilePath = "/proc/thread-self/ns/net"
+
     private let descriptor: OwnedDescriptor
+    private let node: Node
 
     /// Remembers the calling thread's namespace.
     init() throws(SystemError) {
-        // thread-self, not self: /proc/self/ns/net is the namespace of the main thread.
-        descriptor = try OwnedDescriptor.open("/proc/thread-self/ns/net", O_RDONLY)
+        descriptor = try OwnedDescriptor.open(Self.current, O_RDONLY)
+        node = try Node.of(descriptor, path: Self.current)
+    }
+
+    /// Whether the calling thread is at home; false where that cannot be told.
+    var isHere: Bool {
+        guard let now = try? Node.at(Self.current) else { return false }
+        return now.device == node.device && now.inode == node.inode
     }
 
     /// Moves the calling thread home; false says that it is anywhere but there.

@@ -136,6 +136,8 @@ package final class KernelWorkers: Sendable {
         _ = unsafe clinux_name_thread("netnsd-kernel")
         let pool = unsafe Unmanaged<KernelWorkers>.fromOpaque(context).takeRetainedValue()
         var thread = KernelThread(home: pool.home)
+        // What keeps it out may last, and its replacement, and that one's, would have the processor to themselves.
+        if !thread.isHome { usleep(homelessPause) }
         let wakeUp = DispatchSemaphore(value: 0)
         while thread.isHome, let job = pool.next(wakeUp) {
             pool.begun.add(1, ordering: .relaxed)
@@ -144,6 +146,9 @@ package final class KernelWorkers: Sendable {
         pool.threadEnded(replace: !thread.isHome)
         return nil
     }
+
+    /// After how many microseconds a thread that could not even begin at home is replaced.
+    private static let homelessPause: useconds_t = 20_000
 
     /// How long a thread waits for a job before it turns to the idle work, which would get in the way of a burst.
     private static let idlePause = DispatchTimeInterval.milliseconds(50)

@@ -128,8 +128,9 @@ private let forbidden: [ForbiddenOption] = [
 private let harmless: Set<String> = [
     "Type", "NotifyAccess", "EnvironmentFile", "ExecStart", "ExecReload", "WatchdogSec", "Restart", "RestartSec",
     "TimeoutStopSec", "KillMode", "OOMScoreAdjust", "LimitNICE", "LimitNOFILE", "TasksMax", "UMask",
-    "CapabilityBoundingSet",
-    "SupplementaryGroups", "NoNewPrivileges", "SystemCallFilter", "SystemCallErrorNumber", "SystemCallArchitectures",
-    "RestrictAddressFamilies", "RestrictNamespaces", "DevicePolicy", "LockPersonality", "MemoryDenyWriteExecute",
-    "RestrictRealtime", "RestrictSUIDSGID",
+    // systemd makes the directory before it starts the service; it is bound somewhere only with DynamicUser= or a root.
+    "LogsDirectory", "LogsDirectoryMode",
+    "CapabilityBoundingSet", "SupplementaryGroups", "NoNewPrivileges", "SystemCallFilter", "SystemCallErrorNumber",
+    "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictNamespaces", "DevicePolicy", "LockPersonality",
+    "MemoryDenyWriteExecute", "RestrictRealtime", "RestrictSUIDSGID",
 ]

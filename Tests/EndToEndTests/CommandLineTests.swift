@@ -31,6 +31,21 @@ struct CommandLineTests {
         }
     }
 
+    /// The kernel workers could not even enter the namespace that they were in, and replaced each other for ever.
+    @Test("Without the capability that everything needs, check says which it is, and serve ends")
+    func withoutAdmin() async throws {
+        try await withHome { home in
+            let executable = try Daemon.executable()
+            let launcher = ["--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin", "--no-new-privs", executable]
+            let check = try await Command.run("setpriv", launcher + ["check"] + home.arguments, seconds: 10)
+            #expect(check.status == 1, "\(check.text)\(check.errors)")
+            #expect(check.text.contains("missing: CAP_SYS_ADMIN\n"), "\(check.text)\(check.errors)")
+            let serve = try await Command.run("setpriv", launcher + ["serve"] + home.arguments, seconds: 10)
+            #expect(serve.status == 1)
+            #expect(isOneLine(serve.errors) && serve.errors.contains("mount"), "\(serve.errors)")
+        }
+    }
+
     @Test("A stale socket is replaced, a live one is an error")
     func sockets() async throws {
         try await withHome { home in

@@ -15,7 +15,6 @@ let strict: [SwiftSetting] = [
 let strictAtTheEdge: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -51,7 +50,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -70,7 +68,7 @@ let package = Package(
         ),
         .target(
             name: "API",
-            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", crypto, httpTypes, logging, system],
+            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
         ),

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <pthread.h>
@@ -20,6 +21,8 @@
     X(gnutls_credentials_set)                                                                                          \
     X(gnutls_free)                                                                                                     \
     X(gnutls_handshake_set_max_packet_length)                                                                          \
+    X(gnutls_hmac_fast)                                                                                                \
+    X(gnutls_memcmp)                                                                                                   \
     X(gnutls_privkey_deinit)                                                                                           \
     X(gnutls_privkey_import_x509_raw)                                                                                  \
     X(gnutls_privkey_init)                                                                                             \
@@ -286,4 +289,14 @@ done:
     for (unsigned index = 0; index < read; index++)
         tls.gnutls_x509_crt_deinit(chain[index]);
     return result;
+}
+
+// MARK: - Message authentication codes
+
+bool cgnutls_authenticate(struct cgnutls_bytes key, struct cgnutls_bytes text, uint8_t code[CGNUTLS_CODE_BYTES]) {
+    return prepare() && tls.gnutls_hmac_fast(GNUTLS_MAC_SHA256, key.start, key.size, text.start, text.size, code) >= 0;
+}
+
+bool cgnutls_is_equal(struct cgnutls_bytes a, struct cgnutls_bytes b) {
+    return prepare() && a.size == b.size && tls.gnutls_memcmp(a.start, b.start, a.size) == 0;
 }

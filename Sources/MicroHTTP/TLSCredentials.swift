@@ -156,7 +156,7 @@ private func collectName(
 
 extension cgnutls_bytes {
     /// Lends the buffer for as long as the buffer is lent.
-    fileprivate init(_ buffer: UnsafeRawBufferPointer) {
+    init(_ buffer: UnsafeRawBufferPointer) {
         unsafe self.init(start: buffer.baseAddress, size: buffer.count)
     }
 }

@@ -1,5 +1,5 @@
-import Crypto
 import FoundationEssentials
+import MicroHTTP
 package import NamespaceCore
 
 /// What the token file has of a token: everything but the token.
@@ -20,7 +20,8 @@ package struct Token: Sendable {
     /// What is recorded of its holder.
     package let principal: Principal
 
-    static let (idDigits, secretDigits, codeBytes, saltBytes) = (12, 64, 32, 16)
+    static let (idDigits, secretDigits, saltBytes) = (12, 64, 16)
+    static let codeBytes = AuthenticationCode.byteCount
     private static let prefix = Array("netnsd_".utf8)
 
     /// nil for a name or a selector that cannot be one.
@@ -52,11 +53,10 @@ package struct Token: Sendable {
         let id = bytes(idDigits / 2).hexadecimal
         let secret = bytes(secretDigits / 2).hexadecimal
         let salt = bytes(saltBytes)
-        let code = HMAC<SHA256>.authenticationCode(for: Array(secret.utf8), using: SymmetricKey(data: salt))
-        guard
+        guard let code = AuthenticationCode(of: Array(secret.utf8), key: salt),
             let token = Token(
                 id: id, name: name ?? "t-\(id)", role: role, grant: grant, createdAt: time, expiresAt: expiresAt,
-                salt: salt, code: Array(code))
+                salt: salt, code: code.bytes)
         else { return nil }
         return (token, "netnsd_\(id)_\(secret)")
     }
@@ -73,7 +73,7 @@ package struct Token: Sendable {
 
     /// Compares in a time that does not depend on how much of it is right.
     func hasSecret(_ secret: [UInt8]) -> Bool {
-        HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: secret, using: SymmetricKey(data: salt))
+        AuthenticationCode(of: secret, key: salt)?.isEqual(to: code) ?? false
     }
 
     /// `[A-Za-z0-9._-]{1,64}`

@@ -73,4 +73,12 @@ enum cgnutls_verdict cgnutls_verify(
     void *session, const struct cgnutls_credentials *credentials, int64_t *expiry, cgnutls_name_callback name,
     void *context);
 
+enum { CGNUTLS_CODE_BYTES = 32 };
+
+// HMAC-SHA256, RFC 2104; false when GnuTLS is not in the process.
+bool cgnutls_authenticate(struct cgnutls_bytes key, struct cgnutls_bytes text, uint8_t code[CGNUTLS_CODE_BYTES]);
+
+// Takes as long wherever they differ.
+bool cgnutls_is_equal(struct cgnutls_bytes a, struct cgnutls_bytes b);
+
 #endif

@@ -29,8 +29,10 @@ struct Daemon {
         let state = FilePath(settings.stateDirectory)
         let store = try RecordStore(directory: state)
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
-        let workers = try KernelWorkers(count: settings.workers) { store.restock() }
-        let kernel = try LinuxKernel(directory: directory, workers: workers)
+        let pool = try WarmPool(capacity: settings.warmNamespaces)
+        defer { pool.close() }
+        let workers = try KernelWorkers(count: settings.workers, preparation: pool) { store.restock() }
+        let kernel = try LinuxKernel(directory: directory, workers: workers, pool: pool)
         let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),

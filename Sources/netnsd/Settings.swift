@@ -12,6 +12,7 @@ struct Settings {
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
+    let warmNamespaces: Int
     let logLevel: Logger.Level
     let logFormat: LogFormat
 
@@ -31,6 +32,7 @@ struct Settings {
         }
         workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
+        warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
         logFormat = try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:)) ?? .text
 

@@ -1,0 +1,276 @@
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// A network namespace that nobody has asked for yet, held by its descriptor; it dies with this.
+final class WarmNamespace: Sendable {
+    let descriptor: OwnedDescriptor
+    let status: NamespaceStatus
+
+    init(_ descriptor: consuming OwnedDescriptor, _ status: NamespaceStatus) {
+        self.descriptor = descriptor
+        self.status = status
+    }
+}
+
+/// Namespaces made in advance, so that a create has only to give one its name: unshare(2) is the dearest part of it.
+///
+/// Whatever is handed out cannot be told from a namespace made on demand. The ones with the loopback interface up are
+/// kept apart from the ones that never had it up, since lowering it again leaves its addresses behind; there are as many
+/// of each as the last creates asked for. When a setting that namespaces inherit changes, all of them are dropped. They
+/// are dropped as well when the kernel refuses to make another one, because what is asked for comes first.
+package final class WarmPool: Preparation {
+    /// What the pool is and has done, for those who look after the host.
+    package struct Facts: Sendable, Equatable {
+        /// How many namespaces it is to hold; 0 when it is off.
+        package var capacity = 0
+        /// How many it holds now.
+        package var size = 0
+        /// Creates that got one.
+        package var hits = 0
+        /// Creates that found none, and made their own.
+        package var misses = 0
+        /// Namespaces made in advance.
+        package var refills = 0
+        /// How long that took, in all.
+        package var refillTime = Duration.zero
+        /// Namespaces dropped: a setting had changed, the other kind was wanted, or memory was short.
+        package var dropped = 0
+        /// Times that the kernel refused to make one in advance.
+        package var failures = 0
+
+        /// Of a pool that is off.
+        package init() {}
+    }
+
+    fileprivate struct State: ~Copyable {
+        var settings: InheritedSettings?
+        var facts = Facts()
+        var up: [WarmNamespace] = []
+        var down: [WarmNamespace] = []
+        /// Whether the last creates, as many as the pool holds, wanted loopback up; the latest last.
+        var wanted: [Bool]
+        /// Which kind is being made.
+        var making: Bool?
+        var restsUntil: ContinuousClock.Instant
+        var nextCheck: ContinuousClock.Instant
+        /// Until when dropping namespaces may have made room for others.
+        var yieldedUntil: ContinuousClock.Instant
+    }
+
+    private let state: Mutex<State>
+
+    /// How long a new daemon has more important things to do.
+    private static let startDelay = Duration.milliseconds(50)
+    /// How long the pool stays empty after the kernel refused to make a namespace.
+    fileprivate static let rest = Duration.seconds(10)
+    /// How often settings are read that may have been changed unnoticed.
+    private static let checkInterval = Duration.seconds(2)
+
+    /// An empty pool for `capacity` namespaces; call from the namespace that the workers call home.
+    package init(capacity: Int) throws(SystemError) {
+        let now = ContinuousClock.now
+        let settings = capacity > 0 ? try InheritedSettings() : nil
+        var facts = Facts()
+        if settings != nil { facts.capacity = capacity }
+        state = Mutex(
+            State(
+                settings: settings, facts: facts, wanted: Array(repeating: true, count: facts.capacity),
+                restsUntil: now + Self.startDelay, nextCheck: now + Self.checkInterval, yieldedUntil: now))
+    }
+
+    /// What it is and has done.
+    package var facts: Facts {
+        state.withLock { state in
+            var facts = state.facts
+            facts.size = state.size
+            return facts
+        }
+    }
+
+    /// Whether it holds only namespaces with loopback up, or none with.
+    func isAllOfKind(up: Bool) -> Bool {
+        state.withLock { state in up ? state.down.isEmpty : state.up.isEmpty }
+    }
+
+    /// Drops all, for good.
+    package func close() {
+        let dropped = state.withLock { state in
+            state.facts.capacity = 0
+            return state.empty()
+        }
+        withExtendedLifetime(dropped) {}
+    }
+}
+
+// MARK: - Handing out
+
+extension WarmPool {
+    /// A namespace for a create to give its name to; nil when there is none that would do, or its settings are old by
+    /// now.
+    ///
+    /// - Parameter up: Whether it is to have loopback up. One that has not may be answered nevertheless: to raise it is
+    ///   dear, and a fraction of making another one.
+    func take(up: Bool) -> WarmNamespace? {
+        var outdated: [WarmNamespace] = []
+        let taken = state.withLock { state -> WarmNamespace? in
+            guard state.facts.capacity > 0 else { return nil }
+            state.wanted.removeFirst()
+            state.wanted.append(up)
+            if state.size > 0, state.settings?.haveChanged() ?? true { outdated = state.empty() }
+            let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
+            if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
+            return taken
+        }
+        withExtendedLifetime(outdated) {}
+        return taken
+    }
+
+    /// Whether a namespace of the kind is being made, and there is none: a create does best to wait for that one.
+    package func isAwaited(up: Bool) -> Bool {
+        state.withLock { state in
+            guard state.making == up else { return false }
+            return up ? state.up.isEmpty && state.down.isEmpty : state.down.isEmpty
+        }
+    }
+
+    /// Runs `body`, which makes a namespace, and runs it again when the kernel had no room for another one but will, now
+    /// that the pool has dropped its own.
+    package func makingRoom<Value>(
+        _ body: () throws(SystemError) -> Value
+    ) throws(SystemError) -> Value {
+        let end = ContinuousClock.now + Self.patience
+        while true {
+            do throws(SystemError) {
+                return try body()
+            } catch  where error.isShortageOfNamespaces {
+                guard yield(), .now < end else { throw error }
+                // A dropped namespace counts until `cleanup_net` has been at it.
+                usleep(5000)
+            }
+        }
+    }
+
+    /// Drops all; false says that this has not made room, now or a moment ago.
+    private func yield() -> Bool {
+        let dropped = state.withLock { state in
+            let now = ContinuousClock.now
+            let namespaces = state.giveUp(at: now)
+            return (namespaces: namespaces, hasHelped: now < state.yieldedUntil)
+        }
+        return dropped.hasHelped
+    }
+
+    /// How long the kernel may take to clean up.
+    fileprivate static let patience = Duration.milliseconds(250)
+}
+
+// MARK: - Refilling
+
+extension WarmPool {
+    package var delay: Duration? {
+        state.withLock { state -> Duration? in
+            guard state.facts.capacity > 0 else { return nil }
+            let now = ContinuousClock.now
+            if now < state.restsUntil { return state.restsUntil - now }
+            guard state.nextKind == nil else { return state.size == 0 ? Self.eagerDelay : Self.quietDelay }
+            return max(state.nextCheck - now, Self.quietDelay)
+        }
+    }
+
+    /// With nothing in the pool, the next create would wait for what is made now, or for less. A client that makes one
+    /// after the other sends the next a moment later.
+    private static let eagerDelay = Duration.microseconds(50)
+    /// With something in it, making more would get in the way of what goes on.
+    private static let quietDelay = Duration.milliseconds(2)
+
+    /// Makes one namespace, or reads the settings again if that is due.
+    package func perform(on thread: inout KernelThread) {
+        let start = ContinuousClock.now
+        var outdated: [WarmNamespace] = []
+        let kind = state.withLock { state -> Bool? in
+            guard state.facts.capacity > 0, start >= state.restsUntil else { return nil }
+            let isDue = start >= state.nextCheck
+            if isDue { state.nextCheck = start + Self.checkInterval }
+            if isDue ? state.settings?.reread() ?? true : state.settings?.haveChanged() ?? true {
+                outdated = state.empty()
+            }
+            state.making = state.nextKind
+            return state.making
+        }
+        withExtendedLifetime(outdated) {}
+        guard let kind else { return }
+        let result = Result { () throws(SystemError) in try Self.make(up: kind, on: &thread) }
+        let dropped = state.withLock { state in state.store(result, up: kind, since: start) }
+        withExtendedLifetime(dropped) {}
+    }
+
+    private static func make(up: Bool, on thread: inout KernelThread) throws(SystemError) -> WarmNamespace {
+        try thread.inNewNetworkNamespace { () throws(SystemError) in
+            let descriptor = try OwnedDescriptor.open(CurrentNamespace.path, O_RDONLY)
+            let node = try Node.of(descriptor, path: CurrentNamespace.path)
+            return WarmNamespace(descriptor, try CurrentNamespace.status(of: node, raisingLoopback: up))
+        }
+    }
+}
+
+extension WarmPool.State {
+    fileprivate var size: Int { up.count + down.count }
+
+    /// The kind that there are too few of; nil when there are enough.
+    fileprivate var nextKind: Bool? {
+        let wantedUp = wanted.count(where: \.self)
+        if size >= facts.capacity, up.count == wantedUp { return nil }
+        return up.count < wantedUp
+    }
+
+    fileprivate mutating func empty() -> [WarmNamespace] {
+        facts.dropped += size
+        defer { (up, down) = ([], []) }
+        return up + down
+    }
+
+    /// Leaves the room to others for a while.
+    fileprivate mutating func giveUp(at now: ContinuousClock.Instant) -> [WarmNamespace] {
+        restsUntil = now + WarmPool.rest
+        if size > 0 { yieldedUntil = now + WarmPool.patience }
+        return empty()
+    }
+
+    /// Takes in what was made, and answers what there is no place for any more.
+    fileprivate mutating func store(
+        _ result: Result<WarmNamespace, SystemError>, up isUp: Bool, since start: ContinuousClock.Instant
+    ) -> [WarmNamespace] {
+        making = nil
+        let now = ContinuousClock.now
+        switch result {
+        case .failure:
+            facts.failures += 1
+            return giveUp(at: now)
+        case .success(let namespace):
+            facts.refills += 1
+            facts.refillTime += now - start
+            guard facts.capacity > 0, now >= restsUntil else {
+                facts.dropped += 1
+                return [namespace]
+            }
+            // Which values it has is unknown if one was written while it was made.
+            if settings?.wereWritten() ?? true {
+                facts.dropped += 1
+                return (settings?.reread() ?? true ? empty() : []) + [namespace]
+            }
+            var excess: WarmNamespace?
+            if size >= facts.capacity { excess = isUp ? down.popLast() : up.popLast() }
+            if isUp { up.append(namespace) } else { down.append(namespace) }
+            facts.dropped += excess == nil ? 0 : 1
+            return excess.map { [$0] } ?? []
+        }
+    }
+}
+
+extension SystemError {
+    /// Whether a namespace could not be made because there are too many, or too much else.
+    package var isShortageOfNamespaces: Bool {
+        operation == .unshare && (errno == .noSpace || errno == .noMemory)
+    }
+}

@@ -17,9 +17,11 @@ struct InheritedSettings: ~Copyable {
     private struct Place {
         let path: FilePath
         let names: [String]
+        var isIPv6Configuration = false
     }
 
     private static let root: FilePath = "/proc/sys/net"
+    private static let inherits = root.appending("core/devconf_inherit_init_net")
     private static let places = [
         Place(path: root.appending("core"), names: ["devconf_inherit_init_net", "fb_tunnels_only_for_init_net"]),
         Place(
@@ -31,8 +33,8 @@ struct InheritedSettings: ~Copyable {
         Place(path: root.appending("ipv4/conf/all"), names: []),
         Place(path: root.appending("ipv4/conf/default"), names: []),
         Place(path: root.appending("ipv4/neigh/default"), names: []),
-        Place(path: root.appending("ipv6/conf/all"), names: []),
-        Place(path: root.appending("ipv6/conf/default"), names: []),
+        Place(path: root.appending("ipv6/conf/all"), names: [], isIPv6Configuration: true),
+        Place(path: root.appending("ipv6/conf/default"), names: [], isIPv6Configuration: true),
         Place(path: root.appending("ipv6/neigh/default"), names: []),
         // Not a setting of a namespace, but of the module that gives each one its own.
         Place(path: "/sys/module/nf_conntrack/parameters", names: ["acct", "tstamp"]),
@@ -51,8 +53,7 @@ struct InheritedSettings: ~Copyable {
     /// the daemon is in a network namespace of its own, or procfs does not show the settings.
     init?() throws(SystemError) {
         // Only the first namespace has this one.
-        let first = Self.root.appending("core/devconf_inherit_init_net")
-        guard (try? Node.at(first)) != nil else { return nil }
+        guard (try? Node.at(Self.inherits)) != nil else { return nil }
         let notify = OwnedDescriptor(owning: try call(.openNotify) { clinux_notify_open() })
         var directories: [HeldDirectory] = []
         var pathOfWatch: [CInt: FilePath] = [:]
@@ -130,6 +131,9 @@ struct InheritedSettings: ~Copyable {
     private static func read() -> Values {
         var values: Values = [:]
         for place in places {
+            // Those of IPv6 are copied on demand only, which is the first setting there is.
+            let inherited = String(decoding: values[inherits] ?? [], as: UTF8.self)
+            guard !place.isIPv6Configuration || inherited == "1\n" || inherited == "3\n" else { continue }
             let all = place.names.isEmpty ? try? FileSystem.names(in: place.path) : nil
             for name in all ?? place.names.map({ Array($0.utf8) }) {
                 let path = place.path.entry(name)

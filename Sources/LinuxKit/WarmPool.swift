@@ -65,7 +65,7 @@ package final class WarmPool: Preparation {
     /// How long the pool stays empty after the kernel refused to make a namespace.
     fileprivate static let rest = Duration.seconds(10)
     /// How often settings are read that may have been changed unnoticed.
-    private static let checkInterval = Duration.seconds(2)
+    private static let checkInterval = Duration.seconds(5)
 
     /// An empty pool for `capacity` namespaces; call from the namespace that the workers call home.
     package init(capacity: Int) throws(SystemError) {

@@ -11,10 +11,11 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// What the two targets that call C are held to besides: every unsafe expression says so.
+/// What the targets that call C are held to besides: every unsafe expression says so.
 let strictAtTheEdge: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -23,6 +24,23 @@ let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-s
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+/// libFuzzer's programs, which `deploy/fuzz` builds and runs: their `main` is the fuzzer's, and so is every target's
+/// instrumentation, which nobody else wants.
+let fuzzers: [Target] =
+    Context.environment["NETNSD_FUZZ"] == nil
+    ? []
+    : [
+        ("RequestTarget", ["MicroHTTP"]), ("JSON", ["JSONText"]), ("Record", ["LinuxKit", "NamespaceCore"]),
+        ("MountInfo", ["LinuxKit"]),
+    ].map { (name: String, dependencies: [Target.Dependency]) in
+        .executableTarget(
+            name: "\(name)Fuzzer",
+            dependencies: dependencies,
+            path: "Tests/Fuzz/\(name)",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]
+        )
+    }
 
 let package = Package(
     name: "netnsd",
@@ -33,6 +51,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -44,20 +63,20 @@ let package = Package(
         .executableTarget(
             name: "netnsd",
             dependencies: [
-                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", argumentParser, logging, system,
+                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", argumentParser, logging, system,
                 unixSignals,
             ],
             swiftSettings: strict
         ),
         .target(
             name: "API",
-            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
+            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", crypto, httpTypes, logging, system],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
         ),
         .target(
             name: "MicroHTTP",
-            dependencies: ["CMicroHTTPD", httpTypes, logging, system],
+            dependencies: ["CGnuTLS", "CMicroHTTPD", httpTypes, logging, system],
             swiftSettings: strictAtTheEdge
         ),
         .target(
@@ -67,7 +86,10 @@ let package = Package(
         ),
         .target(name: "JSONText", swiftSettings: strict),
         .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
+        .target(name: "Systemd", dependencies: [system], swiftSettings: strictAtTheEdge),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+        // For RTLD_DEFAULT, by which it finds GnuTLS; see CGnuTLS.h.
+        .target(name: "CGnuTLS", cSettings: [.define("_GNU_SOURCE")]),
         .systemLibrary(
             name: "CMicroHTTPD",
             pkgConfig: "libmicrohttpd",
@@ -88,14 +110,29 @@ let package = Package(
         ),
         .testTarget(
             name: "MicroHTTPTests",
-            dependencies: ["MicroHTTP", httpTypes, logging],
+            dependencies: ["MicroHTTP", "TestSupport", httpTypes, logging],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "DeployTests", swiftSettings: strict),
+        .testTarget(name: "SystemdTests", dependencies: ["Systemd", system], swiftSettings: strict),
+        .testTarget(name: "NetnsdTests", dependencies: ["netnsd", logging], swiftSettings: strict),
+        .testTarget(
+            name: "APITests",
+            dependencies: [
+                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "TestSupport", httpTypes, logging, system,
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["LinuxKit", "netnsd", "TestSupport"],
+            dependencies: ["LinuxKit", "MicroHTTP", "netnsd", "TestSupport", httpTypes, logging],
             swiftSettings: strict
         ),
-    ]
+        .testTarget(
+            name: "CorpusTests",
+            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore"],
+            swiftSettings: strict
+        ),
+    ] + fuzzers
 )

@@ -1,90 +1,154 @@
 import HTTPTypes
+package import LinuxKit
 package import Logging
 package import MicroHTTP
 package import NamespaceCore
 
 /// The REST API: finds the route, refuses what headers alone show to be wrong, and words every answer.
 package struct APIHandler: RequestHandler {
-    private let routes: [Route]
+    let routes: [Route]
+    private let access: AccessPolicy
+    private let delay = RefusalDelay()
+    private let admission: Admission
     private let requestIDs = RequestIDs()
+    private let telemetry: Telemetry
     private let logger: Logger
 
-    /// - Parameter workers: How many kernel workers there are, for `/v1/host`.
-    package init(manager: NamespaceManager, workers: Int, logger: Logger) {
-        routes = [
+    /// - Parameters:
+    ///   - workers: How many kernel workers there are, for `/v1/host`.
+    ///   - access: Who may do what.
+    ///   - limits: What bounds everybody and each.
+    ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
+    ///   - pool: The workers themselves, for `/metrics`.
+    ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
+    package init(
+        manager: NamespaceManager, workers: Int, access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
+        lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, audit: AuditLog? = nil, logger: Logger
+    ) {
+        let routes: [Route] = [
             .health,
-            .readiness(manager),
+            .readiness(manager, lifecycle),
             .version,
             .specification,
             .host(manager, workers: workers),
             .events(manager.events),
             .namespaces(manager),
-            .batch(manager),
+            .batch(manager, limit: limits.batchBytes),
             .prune(manager),
             .namespace(manager),
             .renewal(manager),
             .processes(manager),
             .processNamespace(manager),
         ]
+        telemetry = Telemetry(
+            requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)
+        self.routes = routes + [.metrics(Metrics(telemetry: telemetry, manager: manager, workers: pool))]
+        self.access = access
+        admission = Admission(limits)
         self.logger = logger
     }
 
     package func accept(_ request: Request) -> Disposition {
         let requestID = requestIDs.identifier(for: request)
+        var observation = telemetry.begin(request)
         do throws(Problem) {
-            let (call, endpoint) = try route(request, requestID: requestID)
+            let (call, endpoint) = try route(request, requestID: requestID, &observation)
             switch endpoint {
             case .immediate(let answer):
-                return .respond(finish(try answer(call), of: call.request, requestID))
+                return .respond(finish(try answer(call), of: call.request, requestID, observation))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
-                return .read(limit: limit) { body in
+                return .read(limit: limit ?? admission.limits.bodyBytes) { [observation] body in
+                    telemetry.requests.answerBegan()
+                    defer { telemetry.requests.answerEnded() }
                     do throws(Problem) {
-                        return finish(try await answer(call, body), of: call.request, requestID)
+                        let response = try await admission.admitting(call) { () async throws(Problem) in
+                            try await answer(call, body)
+                        }
+                        return finish(response, of: call.request, requestID, observation)
                     } catch {
-                        return finish(error.response(requestID: requestID), of: call.request, requestID, error)
+                        let response = error.response(requestID: requestID)
+                        let finished = finish(response, of: call.request, requestID, observation, error)
+                        if error.isRefusalOfAccess { await delay.wait() }
+                        return finished
                     }
                 }
             }
         } catch {
-            return .respond(finish(error.response(requestID: requestID), of: request, requestID, error))
+            let response = finish(error.response(requestID: requestID), of: request, requestID, observation, error)
+            guard error.isRefusalOfAccess else { return .respond(response) }
+            return .discard { [delay] in
+                await delay.wait()
+                return response
+            }
         }
     }
 
     package func response(to refusal: Refusal, of request: Request) -> Response {
-        let problem =
+        var problem =
             switch refusal {
             case .malformed(let why):
                 Problem(.malformedRequest, why)
+            case .targetTooLong(let limit):
+                Problem(.targetTooLong, "The request target is longer than \(limit) bytes.")
+            case .headersTooLarge(let limit):
+                Problem(.headersTooLarge, "The header section is longer than \(limit) bytes.")
             case .contentTooLarge(let limit):
                 Problem(.contentTooLarge, "The body is longer than \(limit) bytes.")
             case .shuttingDown:
                 Problem(.shuttingDown, "The daemon is shutting down; ask again when it is back.")
+            case .certificateRefused(let why):
+                Problem(
+                    .certificateRefused,
+                    "The client certificate is refused: \(why). Connect with another one, or without.")
             }
+        // A 401 must name a scheme, and there is none for certificates; a token would do instead.
+        if problem.code == .certificateRefused { problem.challenge = #"Bearer realm="netnsd""# }
         let requestID = requestIDs.identifier(for: request)
-        return finish(problem.response(requestID: requestID), of: request, requestID, problem)
+        var observation = telemetry.begin(request)
+        if case .success(let target) = request.target { _ = find(target, &observation) }
+        return finish(problem.response(requestID: requestID), of: request, requestID, observation, problem)
     }
 
-    private func route(_ request: Request, requestID: String) throws(Problem) -> (Call, Endpoint) {
+    private func route(
+        _ request: Request, requestID: String, _ observation: inout Telemetry.Observation
+    ) throws(Problem) -> (Call, Endpoint) {
         let target: RequestTarget
         switch request.target {
         case .success(let parsed): target = parsed
         case .failure(let malformation): throw Problem(.malformedRequest, malformation.advice)
         }
-        for route in routes {
-            guard let name = route.match(target.segments) else { continue }
-            let call = Call(request: request, target: target, requestID: requestID, name: name)
-            if let endpoint = route.endpoint(for: request.method) { return (call, endpoint) }
-            if request.method == .options {
-                let allow = route.allow
-                return (
-                    call,
-                    .immediate { (_) throws(Problem) in Response(status: .noContent, headerFields: [.allow: allow]) }
-                )
-            }
+        let route = find(target, &observation)
+        try access.checkOrigin(of: request)
+        // Who is not known learns nothing of what there is, but that the daemon lives.
+        let method = route?.0.endpoint(for: request.method)
+        let right = method?.right ?? (route?.0.isOpen == true ? .open : .read)
+        let principal = right == .open ? .nobody : try access.principal(of: request)
+        if right != .open { observation.principal = AuditRecord.Who(principal) }
+        try access.check(right, of: principal, for: request)
+        guard let (route, name) = route else {
+            throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
+        }
+        let call = Call(
+            request: request, target: target, requestID: requestID, name: name, admission: admission,
+            notes: observation.notes, principal: principal)
+        if let method { return (call, method.endpoint) }
+        guard request.method == .options else {
             throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
         }
-        throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
+        let answer = Response(status: .noContent, headerFields: [.allow: route.allow])
+        return (call, .immediate { (_) throws(Problem) in answer })
+    }
+
+    /// The path's route, and what stands in the path for its parameter.
+    private func find(_ target: RequestTarget, _ observation: inout Telemetry.Observation) -> (Route, [UInt8])? {
+        for (number, route) in routes.enumerated() {
+            guard let name = route.match(target.segments) else { continue }
+            observation.route = number
+            observation.parameter = name
+            return (route, name)
+        }
+        return nil
     }
 
     private static func refuseForeignBody(_ request: Request, _ types: [String]) throws(Problem) {
@@ -99,9 +163,11 @@ package struct APIHandler: RequestHandler {
     }
 
     private func finish(
-        _ response: Response, of request: Request, _ requestID: String, _ problem: Problem? = nil
+        _ response: Response, of request: Request, _ requestID: String, _ observation: Telemetry.Observation,
+        _ problem: Problem? = nil
     ) -> Response {
         var response = response
+        telemetry.end(observation, request, requestID, response, problem)
         response.headerFields[.server] = "netnsd/\(Version.current)"
         response.headerFields[.requestID] = requestID
         let level: Logger.Level = response.status.code == 500 ? .error : .debug
@@ -127,7 +193,7 @@ extension RequestTarget.Malformation {
     /// For a person: what is wrong, and what is allowed.
     fileprivate var advice: String {
         switch self {
-        case .notAPath: "The request target is no path; it begins with / or http://."
+        case .notAPath, .badAuthority: "The request target is no path; it begins with / or http://HOST/."
         case .badEscape: "The path or query has a % that two hexadecimal digits do not follow."
         case .forbiddenByte: "The path or query has a NUL, a space or a control character; no name does."
         case .dotSegment: "The path has a segment . or .., encoded or not; neither is a name."

@@ -9,7 +9,7 @@ enum CreateBody {
     /// What the fields ask for.
     ///
     /// - Parameter directory: The mount directory, whose names can be adopted.
-    static func creation(_ fields: Fields, in directory: String, by owner: Owner?) throws(Problem) -> Creation {
+    static func creation(_ fields: Fields, in directory: String, by authority: Authority) throws(Problem) -> Creation {
         let name = try fields.creatableName()
         let prefix = try fields.string("namePrefix")
         if let prefix {
@@ -21,7 +21,7 @@ enum CreateBody {
         return Creation(
             name.map { .exactly($0) } ?? .generated(prefix: prefix ?? NamespaceName.defaultPrefix),
             try fields.kind(in: directory), labels: try fields.labels(), leaseSeconds: try fields.leaseSeconds(),
-            createdBy: owner)
+            by: authority)
     }
 }
 

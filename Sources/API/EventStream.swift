@@ -17,10 +17,14 @@ final class EventStream: BodyStream, EventLog.Follower {
         var hasReadSinceTick = true
         var owesHeartbeat = false
         var isDraining = false
+        var hasSaidGoodbye = false
     }
 
     /// How many changes a reader that does not read may be behind, and for how long.
     private static let (patience, patienceTime) = (1024, Duration.seconds(2))
+
+    /// The last event of a stream that the daemon ends. Without an id, so that a reader goes on after the last change.
+    private static let goodbye = Array("event: bye\ndata: {\"reason\":\"shutting-down\"}\n\n".utf8)
 
     private let state: Mutex<State>
     private let log: EventLog
@@ -42,12 +46,14 @@ final class EventStream: BodyStream, EventLog.Follower {
             state.lastRead = .now
             state.hasReadSinceTick = true
             if state.text.isEmpty {
+                if state.hasSaidGoodbye { return .end }
                 guard case .events(let events) = log.read(after: state.cursor, limit: 64) else { return .cut }
                 if let last = events.last {
                     state.cursor = last.revision
                     state.text = events.flatMap(Self.text(of:))[...]
                 } else if state.isDraining {
-                    return .end
+                    state.hasSaidGoodbye = true
+                    state.text = Self.goodbye[...]
                 } else if state.owesHeartbeat {
                     state.text = Array(": heartbeat\n\n".utf8)[...]
                 }

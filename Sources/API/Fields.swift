@@ -30,10 +30,12 @@ struct Fields {
     }
 
     /// Parses a body; an empty one is an empty object.
-    init(body: [UInt8], allowing known: [String]) throws(Problem) {
+    ///
+    /// - Parameter depth: How deeply its values may be nested.
+    init(body: [UInt8], depth: Int, allowing known: [String]) throws(Problem) {
         let value: JSONValue
         do throws(JSONMalformation) {
-            value = body.isEmpty ? .object([:]) : try JSONValue(parsing: body)
+            value = body.isEmpty ? .object([:]) : try JSONValue(parsing: body, depthLimit: depth)
         } catch {
             throw Problem(.malformedJSON, "The body is not well-formed JSON (RFC 8259): \(error).")
         }
@@ -57,7 +59,11 @@ struct Fields {
         switch members[key] {
         case nil: return nil
         case .integer(let number)? where range.contains(number): return number
-        case .integer?, .number?:
+        case .number(let number)?:
+            // 60.0 is a whole number to JSON Schema, and to clients whose numbers are all alike.
+            if let whole = Int64(exactly: number), range.contains(whole) { return whole }
+            fallthrough
+        case .integer?:
             throw problem(key, "The value is a whole number from \(range.lowerBound) to \(range.upperBound).")
         case let other?: throw wrongType(key, "a whole number", other)
         }

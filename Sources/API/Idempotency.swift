@@ -29,10 +29,12 @@ func answerOnce(
         )
     }
     let method = Array(call.request.method.rawValue.utf8)
-    let mark = RequestMark(key: key, fingerprint: Fingerprint(of: [method] + call.target.segments + [body]))
+    // Everybody has keys of their own: what others use tells nothing, and blocks nobody.
+    let mark = RequestMark(
+        key: "\(call.principal.name) \(key)", fingerprint: Fingerprint(of: [method] + call.target.segments + [body]))
     let claim: AnswerStore.Claim
     do throws(NamespaceError) {
-        claim = try await answers.claim(key, mark.fingerprint)
+        claim = try await answers.claim(mark.key, mark.fingerprint)
     } catch {
         throw Problem(error)
     }
@@ -60,7 +62,9 @@ private func keep(
         response = error.response(requestID: requestID)
         failure = error
     }
-    guard response.status.code < 500, let answer = AnswerStore.Answer(response) else {
+    // A right that is missing may be given.
+    let isFinal = response.status.code < 500 && response.status != .forbidden
+    guard isFinal, let answer = AnswerStore.Answer(response) else {
         await answers.forget(mark.key)
         if let failure { throw failure }
         return response

@@ -27,6 +27,7 @@ extension Problem {
             case .notANetworkNamespace: .notANetworkNamespace
             case .invalidLabels: .invalidField
             case .processNotFound: .processNotFound
+            case .changeForbidden, .deletionForbidden, .inspectionForbidden, .adoptionForbidden: .forbidden
             case .kernelFailure: .kernelFailure
             }
         self.init(code, error.message)
@@ -35,6 +36,7 @@ extension Problem {
         errno = error.cause?.errno.rawValue
         processes = error.processes.isEmpty ? nil : error.processes
         if error.code == .invalidLabels { field = "labels" }
+        right = Right(missingFor: error.code)
     }
 
     /// What kept a namespace from being made, with the field that asked for the impossible.
@@ -50,5 +52,18 @@ extension Problem {
         self.init(.batchFailed, "An item failed, and everything that was made before it was undone; see cause.")
         item = error.item
         cause = [Problem(error.cause, of: creation)]
+    }
+}
+
+extension Right {
+    /// The right whose lack the core has refused for; nil for any other reason.
+    fileprivate init?(missingFor code: NamespaceError.Code) {
+        switch code {
+        case .changeForbidden: self = .changeOthers
+        case .deletionForbidden: self = .deleteOthers
+        case .inspectionForbidden: self = .inspectOthers
+        case .adoptionForbidden: self = .adopt
+        default: return nil
+        }
     }
 }

@@ -19,6 +19,8 @@ struct Problem: Error {
         case namespaceInUse = "namespace-in-use"
         case namespaceBusy = "namespace-busy"
         case notANamespace = "not-a-namespace"
+        case targetTooLong = "target-too-long"
+        case headersTooLarge = "headers-too-large"
         case contentTooLarge = "content-too-large"
         case unsupportedMediaType = "unsupported-media-type"
         case invalidField = "invalid-field"
@@ -29,6 +31,9 @@ struct Problem: Error {
         case directoryNotShared = "directory-not-shared"
         case directoryUnavailable = "directory-unavailable"
         case storageFailure = "storage-failure"
+        case overloaded
+        case rateLimited = "rate-limited"
+        case quotaReached = "quota-reached"
         case shuttingDown = "shutting-down"
         case preconditionFailed = "precondition-failed"
         case noLease = "no-lease"
@@ -39,21 +44,33 @@ struct Problem: Error {
         case idempotencyInProgress = "idempotency-in-progress"
         case idempotencyKeyReused = "idempotency-key-reused"
         case revisionGone = "revision-gone"
+        case certificateRefused = "certificate-refused"
+        case unauthenticated
+        case forbidden
+        case hostNotAllowed = "host-not-allowed"
+        case originNotAllowed = "origin-not-allowed"
     }
 
     let code: Code
     let detail: String
+    /// What the client called what it is about; escaped when it is written.
     var field: String?
     var allow: String?
     var operation: String?
     var path: String?
     var errno: Int32?
+    /// The right that is missing.
+    var right: Right?
+    /// The value of `WWW-Authenticate`.
+    var challenge: String?
     var processes: [Int32]?
     /// The present revision, where the one asked for is not known any more.
     var revision: Int64?
     /// The item of a batch that failed, and why.
     var item: Int?
     var cause: [Problem] = []
+    /// The seconds after which it is worth trying again, where that is known; 1 where it is not.
+    var retryAfter: Int?
 
     /// A batch has the status of what made it fail.
     var status: HTTPResponse.Status { cause.first?.status ?? code.status }
@@ -71,6 +88,9 @@ extension Problem.Code {
     var status: HTTPResponse.Status {
         switch self {
         case .malformedRequest, .malformedJSON, .invalidParameter, .invalidName: .badRequest
+        case .certificateRefused: .unauthorized
+        case .unauthenticated: .unauthorized
+        case .forbidden, .hostNotAllowed, .originNotAllowed: .forbidden
         case .routeNotFound, .namespaceNotFound, .processNotFound: .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
@@ -78,12 +98,15 @@ extension Problem.Code {
             .conflict
         case .revisionGone: .gone
         case .preconditionFailed: .preconditionFailed
+        case .targetTooLong: .uriTooLong
+        case .headersTooLarge: .requestHeaderFieldsTooLarge
         case .contentTooLarge: .contentTooLarge
+        case .rateLimited, .quotaReached: .tooManyRequests
         case .unsupportedMediaType: .unsupportedMediaType
         case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused: .unprocessableContent
         case .kernelFailure: .internalServerError
         case .limitReached, .outOfMemory, .missingCapability, .directoryNotShared, .directoryUnavailable,
-            .storageFailure, .shuttingDown:
+            .storageFailure, .shuttingDown, .overloaded:
             .serviceUnavailable
         }
     }
@@ -103,9 +126,10 @@ extension Problem {
         var response = Response.json(status: status, type: "application/problem+json") { writer in
             writer.members(of: self, requestID: requestID)
         }
+        if let challenge { response.headerFields[.wwwAuthenticate] = challenge }
         if let allow { response.headerFields[.allow] = allow }
-        if status == .serviceUnavailable || code == .idempotencyInProgress {
-            response.headerFields[.retryAfter] = "1"
+        if [.serviceUnavailable, .tooManyRequests].contains(status) || code == .idempotencyInProgress {
+            response.headerFields[.retryAfter] = String(retryAfter ?? cause.first?.retryAfter ?? 1)
         }
         return response
     }
@@ -117,12 +141,13 @@ extension JSONWriter {
         member("type", "urn:netnsd:problem:\(problem.code.rawValue)")
         member("title", problem.code.title)
         member("status", problem.status.code)
-        member("detail", problem.detail)
+        member("detail", problem.detail.harmlessProse)
         if let requestID { member("instance", requestID) }
-        if let field = problem.field { member("field", field) }
+        if let field = problem.field { member("field", field.harmless(sparing: " ")) }
         if let operation = problem.operation { member("operation", operation) }
-        if let path = problem.path { member("path", path) }
+        if let path = problem.path { member("path", path.harmless(sparing: " :@+,=~")) }
         if let errno = problem.errno { member("errno", errno) }
+        if let right = problem.right { member("right", right.rawValue) }
         if let processes = problem.processes {
             key("pids")
             array(of: processes) { $0.value($1) }
@@ -130,5 +155,43 @@ extension JSONWriter {
         if let revision = problem.revision { member("revision", revision) }
         if let item = problem.item { member("item", item) }
         if let cause = problem.cause.first { member("cause") { $0.members(of: cause) } }
+    }
+}
+
+extension String {
+    /// The text without what could be more than text: details are ours, but may tell of names that are not.
+    fileprivate var harmlessProse: String {
+        let isHarmless =
+            utf8.count <= 1024 && utf8.allSatisfy { (0x20...0x7e).contains($0) && $0 != 0x3c && $0 != 0x3e }
+        if isHarmless { return self }
+        let digits = Array("0123456789ABCDEF".utf8)
+        let text = utf8.prefix(1024).flatMap { byte in
+            (0x20...0x7e).contains(byte) && byte != 0x3c && byte != 0x3e
+                ? [byte] : [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The text for an answer that repeats what a client sent: at most 256 characters, and those alone that no terminal,
+    /// log or page takes for anything else. The others are percent-encoded, as in a URL.
+    ///
+    /// - Parameter spared: What is left as it is besides `A-Z a-z 0-9 _ . / ( ) -`.
+    fileprivate func harmless(sparing spared: String) -> String {
+        let plain = "_./()-" + spared
+        let digits = Array("0123456789ABCDEF".utf8)
+        var text: [UInt8] = []
+        for byte in utf8 {
+            switch byte {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                text.append(byte)
+            case _ where plain.utf8.contains(byte):
+                text.append(byte)
+            default:
+                text += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+            if text.count > 256 { return String(decoding: text.prefix(256), as: UTF8.self) + "..." }
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -4,12 +4,18 @@ import MicroHTTP
 struct Query {
     private var values: [String: [[UInt8]]] = [:]
 
-    init(_ target: RequestTarget, allowing names: [String], repeatable: Set<String> = []) throws(Problem) {
+    /// - Parameter bytes: The parameters whose values are parts of file names, and so need not be UTF-8 as others must.
+    init(
+        _ target: RequestTarget, allowing names: [String], repeatable: Set<String> = [], bytes: Set<String> = []
+    ) throws(Problem) {
         for item in target.query {
             let name = String(decoding: item.name, as: UTF8.self)
             guard names.contains(name) else {
                 let known = names.isEmpty ? "none" : names.joined(separator: ", ")
                 throw Problem(.invalidParameter, "There is no such query parameter; there is \(known).", field: name)
+            }
+            guard bytes.contains(name) || String(validating: item.value, as: UTF8.self) != nil else {
+                throw Problem(.invalidParameter, "The value is not UTF-8.", field: name)
             }
             guard values[name] == nil || repeatable.contains(name) else {
                 throw Problem(.invalidParameter, "The query parameter is given twice.", field: name)

@@ -45,6 +45,7 @@ extension JSONWriter {
         key("createdBy")
         if let owner = namespace.record?.createdBy {
             object { writer in
+                writer.member("principal", owner.principal)
                 writer.member("uid", owner.user)
                 writer.member("pid", owner.process)
             }

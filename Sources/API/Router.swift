@@ -1,6 +1,5 @@
 import HTTPTypes
 import MicroHTTP
-import NamespaceCore
 
 /// A request that has found its route.
 struct Call: Sendable {
@@ -9,9 +8,12 @@ struct Call: Sendable {
     let requestID: String
     /// What stands in the path where the route has `{name}` or the like, decoded.
     let name: [UInt8]
+    let admission: Admission
+    /// Where to note what the request touches, where that is recorded.
+    var notes: AuditNotes?
 
-    /// Who asks, where the kernel tells.
-    var owner: Owner? { request.client.peer.map { Owner(user: $0.user, process: $0.process) } }
+    /// Who asks.
+    let principal: Principal
 }
 
 /// How a route answers.
@@ -20,17 +22,14 @@ enum Endpoint: Sendable {
 
     /// At once, on the connection's thread; for what is in memory.
     case immediate(@Sendable (Call) throws(Problem) -> Response)
-    /// With the help of the core. A body is refused unless it is of one of the types and no longer than `limit` bytes; it
-    /// is empty where the client sent none.
-    case reading(limit: Int, types: [String], Answer)
+    /// With the help of the core. A body is refused unless it is of one of the types and no longer than `limit` bytes, or than
+    /// any may be; it is empty where the client sent none.
+    case reading(limit: Int?, types: [String], Answer)
 
     /// With the help of the core, and a body of JSON or none.
-    static func awaiting(limit: Int = standardLimit, _ answer: @escaping Answer) -> Endpoint {
+    static func awaiting(limit: Int? = nil, _ answer: @escaping Answer) -> Endpoint {
         .reading(limit: limit, types: ["application/json"], answer)
     }
-
-    /// The longest request body but for that of a batch, in bytes.
-    static let standardLimit = 64 * 1024
 }
 
 /// One path of the API and what each method does there.
@@ -40,13 +39,18 @@ struct Route: Sendable {
         case parameter
     }
 
+    /// What one method does, and the right that whoever asks for it needs.
+    typealias Method = (method: HTTPRequest.Method, right: Right, endpoint: Endpoint)
+
+    let pattern: String
     private let segments: [Segment]
-    let endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]
+    let endpoints: [Method]
     /// The value of `Allow`.
     let allow: String
 
     /// - Parameter pattern: Such as `/v1/namespaces/{name}`, with at most one parameter.
-    init(_ pattern: String, _ endpoints: [(method: HTTPRequest.Method, endpoint: Endpoint)]) {
+    init(_ pattern: String, _ endpoints: [Method]) {
+        self.pattern = pattern
         segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/")).map { segment in
             segment.first == UInt8(ascii: "{") ? .parameter : .literal(Array(segment))
         }
@@ -71,9 +75,12 @@ struct Route: Sendable {
         return parameter
     }
 
+    /// Whether everybody may ask for it, known or not.
+    var isOpen: Bool { endpoints.contains { $0.right == .open } }
+
     /// HEAD is answered as GET; libmicrohttpd leaves the body out.
-    func endpoint(for method: HTTPRequest.Method) -> Endpoint? {
+    func endpoint(for method: HTTPRequest.Method) -> Method? {
         let method = method == .head ? .get : method
-        return endpoints.first { $0.method == method }?.endpoint
+        return endpoints.first { $0.method == method }
     }
 }

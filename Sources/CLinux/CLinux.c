@@ -46,6 +46,8 @@ const int clinux_capability_sys_ptrace = CAP_SYS_PTRACE;
 
 static int answer(long result) { return result < 0 ? -errno : (int)result; }
 
+const char *clinux_errno_name(int number) { return strerrorname_np(number); }
+
 int clinux_open(const char *path, int flags, unsigned mode) { return answer(open(path, flags | O_CLOEXEC, mode)); }
 
 int clinux_close(int descriptor) { return answer(close(descriptor)); }
@@ -87,6 +89,30 @@ int clinux_node_at(const char *path, bool follow, struct clinux_node *node) {
 }
 
 int clinux_node_of(int descriptor, struct clinux_node *node) { return node_from(descriptor, "", AT_EMPTY_PATH, node); }
+
+static int file_from(const struct stat *status, struct clinux_file *file) {
+    file->device = status->st_dev;
+    file->inode = status->st_ino;
+    file->size = status->st_size;
+    file->modified = status->st_mtim.tv_sec * INT64_C(1000000000) + status->st_mtim.tv_nsec;
+    file->changed = status->st_ctim.tv_sec * INT64_C(1000000000) + status->st_ctim.tv_nsec;
+    file->owner = status->st_uid;
+    file->permissions = status->st_mode & 07777;
+    file->is_regular = S_ISREG(status->st_mode);
+    return 0;
+}
+
+int clinux_file_at(const char *path, struct clinux_file *file) {
+    struct stat status;
+    return stat(path, &status) < 0 ? -errno : file_from(&status, file);
+}
+
+int clinux_file_of(int descriptor, struct clinux_file *file) {
+    struct stat status;
+    return fstat(descriptor, &status) < 0 ? -errno : file_from(&status, file);
+}
+
+int clinux_sync(int descriptor) { return answer(fsync(descriptor)); }
 
 int clinux_filesystem_magic(const char *path, int64_t *magic) {
     struct statfs result;

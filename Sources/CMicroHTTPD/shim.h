@@ -24,13 +24,17 @@ struct cmicrohttpd_options {
     int listen_socket;
     unsigned int threads; // of the pool; 0 for one thread without a pool
     unsigned int connection_limit;
+    unsigned int connections_per_address; // of TCP; 0 for no limit
     unsigned int idle_timeout_seconds;
     size_t connection_memory_bytes;
     void *context; // the first argument of every callback
     MHD_AccessHandlerCallback access;
     MHD_RequestCompletedCallback completed;
+    MHD_NotifyConnectionCallback connection;
     void *(*target)(void *context, const char *target, struct MHD_Connection *connection);
     MHD_LogCallback log;
+    const char *tls_priorities;     // NULL for no TLS
+    void *tls_certificate_callback; // a gnutls_certificate_retrieve_function3
 };
 
 // We decode targets ourselves, after splitting them: libmicrohttpd would make a separator of %2F and an end of %00.
@@ -44,15 +48,24 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
         {options->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, options->threads, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
+    struct MHD_OptionItem tls[] = {
+        {options->tls_priorities ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0,
+         (void *)(uintptr_t)options->tls_priorities},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, options->tls_certificate_callback},
+        {MHD_OPTION_END, 0, NULL},
+    };
     // The logger first: it takes the messages that the later options cause.
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, options->access,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            (options->tls_priorities ? MHD_USE_TLS : 0),
+        0, NULL, NULL, options->access,
         options->context, MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context, MHD_OPTION_LISTEN_SOCKET,
         options->listen_socket, MHD_OPTION_CONNECTION_LIMIT, options->connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
         options->idle_timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory_bytes,
-        MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context, MHD_OPTION_URI_LOG_CALLBACK, options->target,
-        options->context, MHD_OPTION_UNESCAPE_CALLBACK, cmicrohttpd_leave_escaped, NULL, MHD_OPTION_ARRAY, pool,
-        MHD_OPTION_END);
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_address, MHD_OPTION_NOTIFY_COMPLETED,
+        options->completed, options->context, MHD_OPTION_NOTIFY_CONNECTION, options->connection, options->context,
+        MHD_OPTION_URI_LOG_CALLBACK, options->target, options->context, MHD_OPTION_UNESCAPE_CALLBACK,
+        cmicrohttpd_leave_escaped, NULL, MHD_OPTION_ARRAY, pool, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static const ssize_t cmicrohttpd_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
@@ -76,6 +89,25 @@ static inline struct MHD_Response *cmicrohttpd_stream(
 static inline int cmicrohttpd_descriptor(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info ? info->connect_fd : -1;
+}
+
+// The connection's gnutls_session_t; NULL without TLS.
+static inline void *cmicrohttpd_tls_session(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return info ? info->tls_session : NULL;
+}
+
+// What MHD_OPTION_NOTIFY_CONNECTION's callback has attached to the connection.
+static inline void *cmicrohttpd_attachment(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+// How many bytes the header section has, from the method to the empty line; 0 before it is complete.
+static inline size_t cmicrohttpd_header_bytes(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info ? info->header_size : 0;
 }
 
 enum { CMICROHTTPD_ADDRESS_BYTES = INET6_ADDRSTRLEN };

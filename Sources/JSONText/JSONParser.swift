@@ -1,10 +1,10 @@
 extension JSONValue {
-    /// How deeply values may be nested.
+    /// How deeply values may be nested where nobody says otherwise.
     package static let depthLimit = 32
 
     /// Parses one value, strictly: no comments, no trailing commas, no name twice in an object, nothing after the value.
-    package init(parsing text: [UInt8]) throws(JSONMalformation) {
-        var parser = JSONParser(text: text)
+    package init(parsing text: [UInt8], depthLimit: Int = depthLimit) throws(JSONMalformation) {
+        var parser = JSONParser(text: text, depthLimit: depthLimit)
         self = try parser.document()
     }
 }
@@ -12,9 +12,13 @@ extension JSONValue {
 /// A recursive-descent parser over bytes.
 private struct JSONParser {
     let text: [UInt8]
+    let depthLimit: Int
     var index = 0
 
-    init(text: [UInt8]) { self.text = text }
+    init(text: [UInt8], depthLimit: Int) {
+        self.text = text
+        self.depthLimit = depthLimit
+    }
 
     mutating func document() throws(JSONMalformation) -> JSONValue {
         let value = try value(depth: 0)
@@ -24,7 +28,7 @@ private struct JSONParser {
     }
 
     private mutating func value(depth: Int) throws(JSONMalformation) -> JSONValue {
-        guard depth <= JSONValue.depthLimit else { throw failure(.tooDeep) }
+        guard depth <= depthLimit else { throw failure(.tooDeep) }
         skipSpace()
         switch try peek() {
         case UInt8(ascii: "{"): return try object(depth: depth)

@@ -13,12 +13,16 @@ package enum FileSystem {
     /// Replaces `path` by a file with `content`: writes a temporary sibling and renames it, so that a reader, or a
     /// daemon restarted after a crash, sees the old content or the new, never a part.
     ///
-    /// There is no fsync: the files are of use only until the next boot.
-    package static func replace(_ path: FilePath, with content: [UInt8]) throws(SystemError) {
+    /// - Parameter isDurable: Whether it is to outlast the host's power (fsync(2)); most files here are of use only until
+    ///   the next boot.
+    package static func replace(
+        _ path: FilePath, with content: [UInt8], isDurable: Bool = false
+    ) throws(SystemError) {
         let temporary = FilePath(path.string + ".tmp~")
         do throws(SystemError) {
             let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
             try file.writeAll(content, path: temporary)
+            if isDurable { try file.sync(path: temporary) }
             try rename(temporary, to: path)
         } catch {
             _ = unsafe temporary.withPlatformString { unsafe clinux_unlink($0) }

@@ -39,9 +39,13 @@ package final class KernelWorkers: Sendable {
     private let queueLength = Atomic<Int>(0)
     /// Whether a thread is looking out for a job, so that none need be woken.
     private let isWatched = Atomic<Bool>(false)
+    private let begun = Atomic<Int>(0)
     private let home: HomeNamespace
     private let idleWork: @Sendable () -> Bool
     private let preparation: (any Preparation)?
+    private let working = Atomic<Int>(0)
+    /// What the jobs took until now.
+    package let tally = JobTally()
 
     /// Starts `count` threads, which take the calling thread's network namespace as the one to return to.
     ///
@@ -62,6 +66,14 @@ package final class KernelWorkers: Sendable {
     /// How many threads there are now.
     package var threadCount: Int { state.withLock { $0.threads } }
 
+    /// How many jobs have been begun so far; it stands still when every thread is stuck in one.
+    package var jobsBegun: Int { begun.load(ordering: .relaxed) }
+    /// How many jobs wait for a thread.
+    package var queuedJobs: Int { queueLength.load(ordering: .relaxed) }
+
+    /// How many jobs have a thread.
+    package var runningJobs: Int { working.load(ordering: .relaxed) }
+
     /// Runs `body` on the next free thread and answers what it returned or threw.
     ///
     /// Once queued, the job runs to its end even if the calling task is cancelled: a half-made namespace would be worse
@@ -73,13 +85,21 @@ package final class KernelWorkers: Sendable {
         joinsPreparation: Bool = false,
         _ body: @escaping @Sendable (inout KernelThread) throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
+        let queued = SystemTime.monotonicNanoseconds
         let result: Result<Value, SystemError> = await withCheckedContinuation { continuation in
-            let job: Job = { thread in
+            let job: Job = { [self] thread in
+                let result: Result<Value, SystemError>
+                let begun = SystemTime.monotonicNanoseconds
+                working.add(1, ordering: .relaxed)
                 do throws(SystemError) {
-                    continuation.resume(returning: .success(try body(&thread)))
+                    result = .success(try body(&thread))
                 } catch {
-                    continuation.resume(returning: .failure(error))
+                    result = .failure(error)
                 }
+                working.subtract(1, ordering: .relaxed)
+                tally.waiting.add(nanoseconds: begun - queued)
+                tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
+                continuation.resume(returning: result)
             }
             guard submit(job, joinsPreparation: joinsPreparation) else {
                 continuation.resume(returning: .failure(SystemError(.submitJob, errno: .canceled)))
@@ -141,7 +161,10 @@ package final class KernelWorkers: Sendable {
         let pool = unsafe Unmanaged<KernelWorkers>.fromOpaque(context).takeRetainedValue()
         var thread = KernelThread(home: pool.home)
         let wakeUp = DispatchSemaphore(value: 0)
-        while thread.isHome, let job = pool.next(wakeUp, on: &thread) { job(&thread) }
+        while thread.isHome, let job = pool.next(wakeUp, on: &thread) {
+            pool.begun.add(1, ordering: .relaxed)
+            job(&thread)
+        }
         pool.threadEnded(replace: !thread.isHome)
         return nil
     }

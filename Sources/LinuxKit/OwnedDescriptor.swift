@@ -56,6 +56,12 @@ extension OwnedDescriptor {
         }
     }
 
+    /// Has the content written to the disk; `path` is for the error only.
+    func sync(path: FilePath) throws(SystemError) {
+        let rawValue = rawValue
+        try call(.fsync, path) { clinux_sync(rawValue) }
+    }
+
     /// Cuts the file off after `size` bytes; `path` is for the error only.
     func truncate(to size: Int, path: FilePath) throws(SystemError) {
         let rawValue = rawValue

@@ -8,6 +8,8 @@ package struct SystemError: Error, Equatable {
         case read
         case write
         case flock
+        case stat
+        case fsync
         case rename
         case mkdir
         case unlink
@@ -15,6 +17,7 @@ package struct SystemError: Error, Equatable {
         case removeRecord = "unlink record"
         case statx
         case statfs
+        case fstat
         case realpath
         case readdir
         case readlink

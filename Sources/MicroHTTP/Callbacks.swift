@@ -6,6 +6,41 @@ import Logging
 // and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore that HTTPServer retains for as long
 // as the daemon runs.
 
+/// `MHD_OPTION_NOTIFY_CONNECTION`: a connection was accepted, before its TLS handshake, or is about to be closed.
+/// `attachment` is the LiveConnection.
+func connectionChanged(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ attachment: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ change: MHD_ConnectionNotificationCode
+) {
+    guard let context = unsafe context, let connection = unsafe connection, let attachment = unsafe attachment else {
+        return
+    }
+    let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+    switch change {
+    case .CONNECTION_NOTIFY_STARTED:
+        guard let descriptor = unsafe Connection(connection).descriptor else { return }
+        var tls: TLSConnection?
+        if let session = unsafe cmicrohttpd_tls_session(connection), let credentials = server.credentials,
+            unsafe credentials.adopt(in: session)
+        {
+            tls = TLSConnection(offering: credentials)
+        }
+        let account = unsafe Connection(connection).account(descriptor, within: server.accounts.limits)
+        let live = LiveConnection(descriptor: descriptor, account: account, tls: tls)
+        server.connections.add(live)
+        // Released below.
+        unsafe attachment.pointee = unsafe Unmanaged.passRetained(live).toOpaque()
+        server.accounts.add(account)
+    case .CONNECTION_NOTIFY_CLOSED:
+        guard let opaque = unsafe attachment.pointee else { return }
+        unsafe attachment.pointee = nil
+        let live = unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeRetainedValue()
+        server.connections.remove(live)
+        server.accounts.remove(live.account)
+    @unknown default: return
+    }
+}
+
 /// `MHD_OPTION_URI_LOG_CALLBACK`: makes the exchange. What it returns is the initial value of `state` below.
 func targetArrived(
     _ context: UnsafeMutableRawPointer?, _ target: UnsafePointer<CChar>?, _ connection: OpaquePointer?
@@ -13,6 +48,7 @@ func targetArrived(
     guard let context = unsafe context, let target = unsafe target else { return nil }
     let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
     let bytes = unsafe UnsafeRawBufferPointer(start: target, count: strlen(target))
+    let place = HeaderLayout.Part(address: UInt(bitPattern: target), count: bytes.count)
     let parsed: Result<RequestTarget, RequestTarget.Malformation>
     do throws(RequestTarget.Malformation) {
         parsed = .success(unsafe try RequestTarget(parsing: bytes))
@@ -20,7 +56,8 @@ func targetArrived(
         parsed = .failure(error)
     }
     // Released in exchangeCompleted, which is called for every exchange, whatever becomes of it.
-    return unsafe Unmanaged.passRetained(Exchange(server: server, target: parsed)).toOpaque()
+    let live = unsafe connection.flatMap { unsafe Connection($0).live }
+    return unsafe Unmanaged.passRetained(Exchange(server: server, on: live, target: parsed, at: place)).toOpaque()
 }
 
 /// `MHD_AccessHandlerCallback`: the headers, a piece of the body, or the wish for an answer.

@@ -1,4 +1,5 @@
 import CMicroHTTPD
+import Glibc
 import HTTPTypes
 
 /// A client's connection, as libmicrohttpd lends it.
@@ -22,43 +23,78 @@ import HTTPTypes
         return descriptor >= 0 ? descriptor : nil
     }
 
+    /// What the server thinks of the client's certificate; nil without TLS.
+    func verdict(of server: ServerCore) -> TLSVerdict? {
+        guard let session = unsafe cmicrohttpd_tls_session(pointer) else { return nil }
+        guard let tls = live?.tls, let credentials = server.credentials else { return .noCertificate }
+        return unsafe tls.verdict(on: session, by: credentials)
+    }
+
+    /// The account of the connection, at its beginning.
+    func account(_ descriptor: CInt, within limits: ConnectionLimits) -> ConnectionAccount {
+        // Root is not counted: it could end the daemon just as well.
+        let user = client(nil).peer.flatMap { $0.user == 0 ? nil : $0.user }
+        return ConnectionAccount(descriptor: descriptor, user: user, limits: limits)
+    }
+
+    /// What was attached to it.
+    var live: LiveConnection? {
+        guard let opaque = unsafe cmicrohttpd_attachment(pointer) else { return nil }
+        // Retained in connectionChanged until the connection is closed.
+        return unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeUnretainedValue()
+    }
+
     /// Who is at the other end.
-    private var client: Client {
+    private func client(_ verdict: TLSVerdict?) -> Client {
         var text = [CChar](repeating: 0, count: Int(CMICROHTTPD_ADDRESS_BYTES))
         guard unsafe cmicrohttpd_address(pointer, &text) == 0 else {
-            return Client(
-                transport: .tcp, address: String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
+            let address = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
+            guard let verdict else { return Client(transport: .tcp, address: address) }
+            let certificate: ClientCertificate? = if case .trusted(let trusted) = verdict { trusted } else { nil }
+            return Client(transport: .tls, address: address, certificate: certificate)
         }
         var peer = cmicrohttpd_credentials()
         guard unsafe cmicrohttpd_peer(pointer, &peer) != 0 else { return Client(transport: .unix) }
         return Client(transport: .unix, peer: Peer(user: peer.uid, group: peer.gid, process: peer.pid))
     }
 
-    /// The request as its headers tell, and what is wrong with its framing.
+    /// The request as its headers tell, and why it is to be refused, if it is.
     func request(
         method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?,
-        target: Result<RequestTarget, RequestTarget.Malformation>
-    ) -> (Request, fault: String?) {
-        var fields = HeaderCollector()
+        target: Result<RequestTarget, RequestTarget.Malformation>, at place: HeaderLayout.Part, limit: Int,
+        verdict: TLSVerdict?
+    ) -> (Request, refusal: Refusal?) {
+        let (methodPart, name) = unsafe Self.part(method)
+        let (versionPart, protocolName) = unsafe Self.part(version)
+        var fields = HeaderCollector(layout: HeaderLayout(method: methodPart, target: place, version: versionPart))
         unsafe withUnsafeMutablePointer(to: &fields) { collector in
             _ = unsafe MHD_get_connection_values_n(pointer, .HEADER_KIND, collectHeader, collector)
         }
-        let name = unsafe method.map { unsafe String(cString: $0) } ?? ""
-        let isHTTP11 = unsafe version.map { unsafe String(cString: $0) == "HTTP/1.1" } ?? false
+        let bytes = unsafe cmicrohttpd_header_bytes(pointer)
+        fields.layout.finish(at: methodPart.address &+ UInt(bytes))
         let parsedMethod = HTTPRequest.Method(name)
-        let fault =
-            fields.hasForbiddenByte
-            ? "A header field has a control character, or a name that is no token."
-            : parsedMethod == nil
-                ? "The method is no token." : Framing.fault(in: fields.fields, isHTTP11: isHTTP11)
         let isChunked = fields.fields.contains(.transferEncoding)
         let length = fields.fields[.contentLength].flatMap { UInt64($0) }
-        return (
-            Request(
-                method: parsedMethod ?? .get, target: target, headerFields: fields.fields,
-                contentLength: isChunked ? nil : length ?? 0, client: client),
-            fault
-        )
+        let request = Request(
+            method: parsedMethod ?? .get, target: target, headerFields: fields.fields,
+            contentLength: isChunked ? nil : length ?? 0, client: client(verdict))
+        if place.count > limit { return (request, .targetTooLong(limit: limit)) }
+        if bytes > limit { return (request, .headersTooLarge(limit: limit)) }
+        let fault =
+            !fields.layout.isRegular
+            ? "The header section has a line that CR LF does not end, a folded line, a NUL, or a space too many."
+            : fields.hasForbiddenByte
+                ? "A header field has a control character, or a name that is no token."
+                : parsedMethod == nil
+                    ? "The method is no token." : Framing.fault(in: request, version: protocolName)
+        return (request, fault.map { .malformed($0) })
+    }
+
+    /// A part of the request line, and its text.
+    private static func part(_ text: UnsafePointer<CChar>?) -> (HeaderLayout.Part, String) {
+        guard let text = unsafe text else { return (HeaderLayout.Part(address: 0, count: 0), "") }
+        let string = unsafe String(cString: text)
+        return unsafe (HeaderLayout.Part(address: UInt(bitPattern: text), count: strlen(text)), string)
     }
 
     /// Hands an answer with its body to libmicrohttpd, which sends it in its own time.
@@ -94,6 +130,7 @@ import HTTPTypes
 
 /// What `collectHeader` fills.
 private struct HeaderCollector {
+    var layout: HeaderLayout
     var fields = HTTPFields()
     var hasForbiddenByte = false
 }
@@ -106,6 +143,16 @@ private func collectHeader(
     guard let collector = unsafe context?.assumingMemoryBound(to: HeaderCollector.self) else { return .NO }
     let nameBytes = unsafe UnsafeRawBufferPointer(start: name, count: nameSize)
     let valueBytes = unsafe UnsafeRawBufferPointer(start: value, count: valueSize)
+    // SAFETY: between the colon and a value that is where it was written, there are only bytes of the line, and a value
+    // that is not there ends the count at the NUL that ended the line.
+    let spaces = unsafe name.map { name in
+        var count = 0
+        while unsafe [0x20, 0x09].contains(name[nameSize + 1 + count]) { count += 1 }
+        return count
+    }
+    unsafe collector.pointee.layout.field(
+        name: HeaderLayout.Part(address: UInt(bitPattern: name), count: nameSize),
+        value: HeaderLayout.Part(address: UInt(bitPattern: value), count: valueSize), spaces: spaces ?? 0)
     let isClean = unsafe valueBytes.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
     guard isClean, let name = unsafe HTTPField.Name(String(decoding: nameBytes, as: UTF8.self)) else {
         unsafe collector.pointee.hasForbiddenByte = true

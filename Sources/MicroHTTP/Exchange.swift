@@ -15,6 +15,7 @@ final class Exchange: Sendable {
         /// The headers have not arrived.
         case new
         case reading(limit: Int, then: Answer)
+        case discarding(then: Answer)
         /// A task works on the answer; the connection is suspended while the task waits.
         case running
         case answered(Response)
@@ -46,12 +47,26 @@ final class Exchange: Sendable {
     /// Whether a job or the answer has come since the answer was said to be near.
     private let hasNews = Atomic<Bool>(false)
     private let server: ServerCore
+    /// The connection's; nil where libmicrohttpd attached none.
+    private let live: LiveConnection?
+    private var account: ConnectionAccount? { live?.account }
     private let target: Result<RequestTarget, RequestTarget.Malformation>
-    private let began = Exchange.now()
+    private let targetPlace: HeaderLayout.Part
+    /// Whether the connection was being closed before the request came.
+    private let isTooLate: Bool
+    /// Whether the connection was cut before the request came.
+    private let isCut: Bool
 
-    init(server: ServerCore, target: Result<RequestTarget, RequestTarget.Malformation>) {
+    init(
+        server: ServerCore, on live: LiveConnection?, target: Result<RequestTarget, RequestTarget.Malformation>,
+        at place: HeaderLayout.Part
+    ) {
         self.server = server
+        self.live = live
         self.target = target
+        targetPlace = place
+        isTooLate = live?.requestBegan() == false
+        isCut = live?.account.requestArrives() == false
     }
 
     /// A piece of the body, or none.
@@ -65,12 +80,22 @@ final class Exchange: Sendable {
     {
         switch state.withLock({ $0.phase }) {
         case .new:
-            let (request, fault) = unsafe connection.request(method: method, version: version, target: target)
+            let verdict = connection.verdict(of: server)
+            let (request, refusal) = unsafe connection.request(
+                method: method, version: version, target: target, at: targetPlace, limit: server.headerBytes,
+                verdict: verdict)
+            guard !isCut else { return .NO }
             server.exchangeBegan()
-            return begin(request, fault: fault, on: connection)
+            if case .refused(let reason) = verdict {
+                return refuse(.certificateRefused(reason), request, on: connection)
+            }
+            return begin(request, refusal, on: connection)
         case .reading(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }
             return bodyEnded(limit: limit, answer, on: connection)
+        case .discarding(let answer):
+            guard unsafe piece.isEmpty else { return unsafe read(piece, limit: 0) }
+            return run(answer, on: connection)
         case .running, .answered:
             return proceed(on: connection)
         case .queued:
@@ -78,12 +103,16 @@ final class Exchange: Sendable {
         }
     }
 
-    private func begin(_ request: Request, fault: String?, on connection: Connection) -> MHD_Result {
-        if let fault { return refuse(.malformed(fault), request, on: connection) }
-        if server.isDraining { return refuse(.shuttingDown, request, on: connection) }
+    private func begin(_ request: Request, _ refusal: Refusal?, on connection: Connection) -> MHD_Result {
+        if let refusal { return refuse(refusal, request, on: connection) }
+        if isTooLate { return refuse(.shuttingDown, request, on: connection) }
         switch server.handler.accept(request) {
         case .respond(let response) where request.contentLength == 0:
             // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
+            guard account?.requestIsComplete() != false else {
+                response.discard()
+                return .NO
+            }
             state.withLock {
                 $0.isHead = request.method == .head
                 $0.phase = .answered(response)
@@ -105,21 +134,33 @@ final class Exchange: Sendable {
                 $0.phase = .reading(limit: limit, then: answer)
             }
             return .YES
+        case .discard(let answer):
+            state.withLock {
+                $0.request = request
+                $0.isHead = request.method == .head
+                $0.phase = .discarding { _ in await answer() }
+            }
+            return .YES
         }
     }
 
     /// Answers for the handler, and closes the connection: whatever the client sends next cannot be trusted, or is a
     /// body that nobody wants.
     private func refuse(_ refusal: Refusal, _ request: Request, on connection: Connection) -> MHD_Result {
-        state.withLock { $0.phase = .queued }
+        state.withLock {
+            $0.isHead = request.method == .head
+            $0.phase = .queued
+        }
         return queue(server.handler.response(to: refusal, of: request), on: connection, close: true)
     }
 
     private func queue(_ response: Response, on connection: Connection, close: Bool) -> MHD_Result {
         switch response.body {
         case .bytes(let bytes):
+            guard account?.answerLeaves(isStream: false) != false else { return .NO }
             return connection.queue(response, bytes, close: close)
         case .stream(let body):
+            _ = account?.answerLeaves(isStream: true)
             let stream = StreamedAnswer(body, on: connection, of: server)
             let isHead = state.withLock { state in
                 state.stream = stream
@@ -130,17 +171,7 @@ final class Exchange: Sendable {
         }
     }
 
-    /// The time in milliseconds, as of the kernel's last tick, which is much cheaper to read than the time itself.
-    private static func now() -> Int {
-        var time = timespec()
-        _ = unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
-        return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
-    }
-
     private func read(_ piece: Piece, limit: Int) -> MHD_Result {
-        // libmicrohttpd's timeout is for inactivity alone, and a client can be slow without being inactive. In the middle
-        // of a body it takes no answer, so the connection is cut.
-        guard Self.now() - began < server.requestSeconds * 1000 else { return .NO }
         // SAFETY: libmicrohttpd lends the piece for the length of the call.
         let isPatient = state.withLock { state in
             if state.discarded == 0 && state.body.count + piece.count <= limit {
@@ -159,6 +190,12 @@ final class Exchange: Sendable {
             return (state.request, state.body, state.discarded > 0)
         }
         if isTooLarge, let request { return refuse(.contentTooLarge(limit: limit), request, on: connection) }
+        return run(answer, with: body, on: connection)
+    }
+
+    private func run(_ answer: @escaping Answer, with body: [UInt8] = [], on connection: Connection) -> MHD_Result {
+        // Cut a moment ago: in the middle of a request libmicrohttpd takes no answer.
+        guard account?.requestIsComplete() != false else { return .NO }
         state.withLock { $0.phase = .running }
         // Its first job is in `jobs` at the return, and `proceed` runs it.
         Task(executorPreference: self) {
@@ -189,7 +226,9 @@ final class Exchange: Sendable {
             switch next {
             // SAFETY: enqueue took the job from the runtime, and it is run here once.
             case .run(let job): unsafe job.runSynchronously(on: asUnownedTaskExecutor())
-            case .queue(let response): return queue(response, on: connection, close: server.isDraining)
+            case .queue(let response):
+                let isLast = server.isDraining || account?.isUsedUp ?? false
+                return queue(response, on: connection, close: isLast)
             case .watch(let end): watch(until: end)
             case .wait: return .YES
             case .refuse(let request?): return refuse(.shuttingDown, request, on: connection)
@@ -253,6 +292,10 @@ final class Exchange: Sendable {
 
     /// Called when libmicrohttpd lets go of the exchange. The task goes on without a connection if it is not at its end.
     func ended() {
+        defer {
+            live?.requestEnded()
+            account?.answerIsSent()
+        }
         let (phase, jobs, stream) = state.withLock { state in
             defer {
                 state.jobs = []
@@ -265,7 +308,7 @@ final class Exchange: Sendable {
         switch phase {
         case .new: return
         case .answered(let response): response.discard()
-        case .reading, .running, .queued: break
+        case .reading, .discarding, .running, .queued: break
         }
         server.exchangeEnded()
     }

@@ -1,11 +1,27 @@
 import HTTPTypes
 
-/// Tells messages whose end two readers could see in different places, which libmicrohttpd lets through (RFC 9112,
-/// sections 6.3 and 11.2): behind a proxy they smuggle requests.
+/// Tells messages whose end or whose addressee two readers could see differently, most of which libmicrohttpd lets
+/// through (RFC 9112, sections 3.2, 6.3 and 11.2): behind a proxy they smuggle requests.
 enum Framing {
-    /// What is wrong with the headers, in words for a person; nil when nothing is.
+    /// What is wrong with a request, in words for a person; nil when nothing is.
+    static func fault(in request: Request, version: String) -> String? {
+        guard version == "HTTP/1.1" || version == "HTTP/1.0" else { return "The version is HTTP/1.1 or HTTP/1.0." }
+        let isHTTP11 = version == "HTTP/1.1"
+        if let fault = fault(in: request.headerFields, isHTTP11: isHTTP11) { return fault }
+        switch request.target {
+        case .success(let target):
+            return fault(in: target, over: request.client.transport, to: request.headerFields[.host])
+        case .failure(.notAPath), .failure(.forbiddenByte), .failure(.badAuthority):
+            return "The request target is a path, with %XX for what is no visible ASCII character."
+        case .failure:
+            // The message is sound; the path is the handler's to refuse.
+            return nil
+        }
+    }
+
+    /// What is wrong with the fields.
     static func fault(in fields: HTTPFields, isHTTP11: Bool) -> String? {
-        var hosts = 0
+        var hosts: [String] = []
         var lengths = 0
         var codings: [String] = []
         for field in fields {
@@ -18,7 +34,7 @@ enum Framing {
             case .transferEncoding:
                 codings.append(field.value)
             case .host:
-                hosts += 1
+                hosts.append(field.value)
             default:
                 break
             }
@@ -26,13 +42,73 @@ enum Framing {
         if lengths > 1 { return "Content-Length is given more than once." }
         if !codings.isEmpty {
             if lengths != 0 { return "Content-Length and Transfer-Encoding exclude each other." }
+            if !isHTTP11 { return "HTTP/1.0 knows no Transfer-Encoding." }
             if codings.count > 1 || codings[0].lowercased() != "chunked" {
                 return "The only Transfer-Encoding understood is chunked."
             }
         }
-        // Authority instead of Host is where HTTPFields puts nothing: HTTP/1 has the field alone.
-        if isHTTP11 && hosts != 1 { return "HTTP/1.1 asks for exactly one Host field." }
+        // HTTP/1.0 may do without one.
+        if hosts.count > 1 || isHTTP11 && hosts.isEmpty { return "There is exactly one Host field." }
+        if let host = hosts.first, Authority(host.utf8) == nil {
+            return "Host is a name or an address, and perhaps a port."
+        }
         return nil
+    }
+
+    /// What is wrong with a target that says itself whom it is for.
+    private static func fault(
+        in target: RequestTarget, over transport: Client.Transport, to host: String?
+    ) -> String? {
+        guard let origin = target.origin else { return nil }
+        if origin.isSecure != (transport == .tls) { return "The scheme in the request target is not the connection's." }
+        guard let host else { return nil }
+        let (named, asked) = (Authority(host.utf8), Authority(origin.authority))
+        return named == asked ? nil : "The request target is for another host than Host says."
+    }
+}
+
+/// A host and perhaps a port (RFC 9112, section 3.2); user information is not allowed there.
+private struct Authority: Equatable {
+    let host: [UInt8]
+    let port: [UInt8]
+
+    init?(_ text: some Collection<UInt8>) {
+        let text = Array(text)
+        let end: Int
+        if text.first == UInt8(ascii: "[") {
+            guard let bracket = text.firstIndex(of: UInt8(ascii: "]")), bracket > 1,
+                text[1..<bracket].allSatisfy({ Self.isHexDigit($0) || ":.".utf8.contains($0) })
+            else { return nil }
+            end = bracket + 1
+        } else {
+            end = text.firstIndex(of: UInt8(ascii: ":")) ?? text.count
+            guard end > 0, text[..<end].allSatisfy(Self.isNameByte) else { return nil }
+        }
+        host = text[..<end].map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }
+        guard end < text.count else {
+            port = []
+            return
+        }
+        guard text[end] == UInt8(ascii: ":") else { return nil }
+        port = Array(text[(end + 1)...])
+        guard (1...5).contains(port.count), port.allSatisfy({ (0x30...0x39).contains($0) }),
+            UInt16(String(decoding: port, as: UTF8.self)) != nil
+        else { return nil }
+    }
+
+    /// Letters, digits and what names of hosts have besides in practice; none that a URL would have to encode.
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+        default: "-._~".utf8.contains(byte)
+        }
+    }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x46, 0x61...0x66: true
+        default: false
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import CGnuTLS
 import CMicroHTTPD
 import Dispatch
 public import Logging
@@ -10,14 +11,25 @@ public final class HTTPServer: Sendable {
         public var threads = 2
         /// Connections at once for each address; later ones wait in the kernel's queue.
         public var connectionLimit = 1024
+        /// Connections at once from one TCP address, and on Unix sockets of one user other than root; 0 for no limit. Those
+        /// beyond are closed without an answer.
+        public var connectionsPerAddress = 0
+        /// How many requests a connection brings at most; the last one's answer says that it is.
+        public var requestsPerConnection = Int.max
         /// After how many seconds without a byte from or to the client a connection is closed.
         public var idleTimeoutSeconds = 60
-        /// How old a request may be while its body still arrives, from its request line on, in seconds. A client that
-        /// sends a byte now and then, and so is never idle, is cut then. Headers that take as long are not seen here;
-        /// connection memory bounds them.
+        /// How long a request may take to arrive, from its request line to the end of its body, and an answer to be taken,
+        /// in seconds. A client that sends a byte now and then, and so is never idle, is cut then.
+        ///
+        /// Of a request line nothing is known until it is whole. It is therefore counted from the connection's beginning,
+        /// and after an answer from the end of ``idleTimeoutSeconds``.
         public var requestSeconds = 60
-        /// Memory for the headers of a request and of its answer, in bytes; a request that needs more gets 431.
-        public var connectionMemoryBytes = 32 * 1024
+        /// The longest header section, request line included, and the longest request target, in bytes.
+        public var headerBytes = 16 * 1024
+
+        /// What libmicrohttpd has for a request and for its answer's headers. It takes what it remembers of each field
+        /// from there too; so there is more than the headers may have, for us to refuse them.
+        var connectionMemoryBytes: Int { 4 * headerBytes + 16 * 1024 }
 
         /// The defaults.
         public init() {}
@@ -25,19 +37,27 @@ public final class HTTPServer: Sendable {
 
     private let core: ServerCore
     private let listeners: [Listener]
+    private let cutting: Task<Void, Never>
 
     private init(core: ServerCore, listeners: [Listener]) {
         self.core = core
         self.listeners = listeners
+        cutting = Task { await core.cutOverdueConnections() }
     }
+
+    deinit { cutting.cancel() }
 
     /// Listens on every address, or on none.
     ///
+    /// - Parameter credentials: With them, every TCP address is for TLS alone, and for nothing older than TLS 1.2. Unix
+    ///   sockets are in the clear in any case.
     /// - Throws: ``ListenError`` for the first address that could not be listened on.
     public static func start(
-        on addresses: [ListenAddress], configuration: Configuration, handler: some RequestHandler, logger: Logger
+        on addresses: [ListenAddress], configuration: Configuration, credentials: TLSCredentials? = nil,
+        handler: some RequestHandler, logger: Logger
     ) throws(ListenError) -> HTTPServer {
-        let core = ServerCore(handler: handler, logger: logger, requestSeconds: configuration.requestSeconds)
+        let core = ServerCore(
+            handler: handler, logger: logger, configuration: configuration, credentials: credentials)
         var listeners: [Listener] = []
         do throws(ListenError) {
             for address in addresses {
@@ -49,28 +69,47 @@ public final class HTTPServer: Sendable {
                 listener.quiesce()
                 listener.stop()
             }
+            var error = error
+            error.isSecure = credentials != nil
             throw error
         }
         return HTTPServer(core: core, listeners: listeners)
     }
 
-    /// Where the server listens, such as `unix:/run/netnsd/netnsd.sock` and `http://127.0.0.1:8080`.
-    public var addresses: [String] { listeners.map(\.address.description) }
+    /// Where the server listens, such as `unix:/run/netnsd/netnsd.sock` and `https://127.0.0.1:8443`.
+    public var addresses: [String] {
+        let isSecure = core.credentials != nil
+        return listeners.map { $0.address.url(isSecure: isSecure) }
+    }
+
+    /// Proves the server with other credentials from now on, and believes clients by them, those that are connected too:
+    /// a certificate that was good and is not any more is refused at the next request. No connection is cut.
+    ///
+    /// Does nothing on a server that was started without any.
+    public func replaceCredentials(_ credentials: TLSCredentials) { core.replaceCredentials(credentials) }
 
     /// How many exchanges are between their headers and the last byte of their answer.
     package var exchangesInProgress: Int { core.exchangesInProgress }
 
-    /// Ends the server: accepts no connection and no request any more, tells streams to drain, lets running exchanges end
-    /// until `deadline` has passed, answers the rest as ``Refusal/shuttingDown`` or cuts it, if it is a stream, and closes
-    /// everything. A second call does nothing.
+    /// Ends the server: accepts no connection any more, tells streams to drain, closes connections that are between
+    /// requests, and lets every request that has begun end, until `deadline` has passed or ``hurry()`` is called. Then it
+    /// answers the rest as ``Refusal/shuttingDown`` or cuts it, if it is a stream, and closes everything. A second call
+    /// does nothing.
+    ///
+    /// Clients that had connected, and were not accepted yet, are served too, unless the socket is inherited: they wait
+    /// there for whoever listens next.
     public func shutdown(deadline: Duration) async {
         guard core.startDraining() else { return }
-        for listener in listeners { listener.quiesce() }
+        await queuesToEmpty(within: min(deadline, Self.queuePatience))
+        for listener in listeners {
+            listener.quiesce()
+            listener.refuse()
+        }
         core.drainStreams()
-        await exchangesToEnd(within: deadline)
+        await connectionsToEnd(within: deadline) { core.isHurried }
         core.abandonExchanges()
         core.cutStreams()
-        await exchangesToEnd(within: .seconds(1))
+        await connectionsToEnd(within: .seconds(1)) { core.exchangesInProgress == 0 }
         await withCheckedContinuation { continuation in
             // Joins libmicrohttpd's threads, and so must not hold one of the cooperative pool's.
             DispatchQueue.global().async { [listeners] in
@@ -78,12 +117,30 @@ public final class HTTPServer: Sendable {
                 continuation.resume()
             }
         }
+        cutting.cancel()
     }
 
-    /// Looks every few milliseconds: a signal for the last exchange would cost every exchange a lock.
-    private func exchangesToEnd(within limit: Duration) async {
+    /// For how long connections are still accepted because others wait behind them.
+    private static let queuePatience = Duration.milliseconds(500)
+
+    /// Lets libmicrohttpd accept those who have connected, which takes a moment; longer where it has as many connections
+    /// as it may have, of which some are quiet.
+    private func queuesToEmpty(within limit: Duration) async {
         let deadline = ContinuousClock.now + limit
-        while core.exchangesInProgress > 0, ContinuousClock.now < deadline {
+        while listeners.contains(where: \.hasQueue), !core.isHurried, ContinuousClock.now < deadline {
+            core.connections.closeQuiet()
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+    }
+
+    /// Ends the wait of a ``shutdown(deadline:)`` that is under way or to come.
+    public func hurry() { core.hurry() }
+
+    /// Looks every few milliseconds: a signal for the last exchange would cost every exchange a lock.
+    private func connectionsToEnd(within limit: Duration, unless isOver: () -> Bool) async {
+        let deadline = ContinuousClock.now + limit
+        while !core.connections.isEmpty, !isOver(), ContinuousClock.now < deadline {
+            core.connections.closeQuiet()
             try? await Task.sleep(for: .milliseconds(5))
         }
     }
@@ -108,13 +165,20 @@ public final class HTTPServer: Sendable {
         unsafe options.listen_socket = socket.descriptor
         unsafe options.threads = UInt32(configuration.threads)
         unsafe options.connection_limit = UInt32(configuration.connectionLimit)
+        unsafe options.connections_per_address = UInt32(configuration.connectionsPerAddress)
         unsafe options.idle_timeout_seconds = UInt32(configuration.idleTimeoutSeconds)
         unsafe options.connection_memory_bytes = configuration.connectionMemoryBytes
         unsafe options.context = unsafe context.toOpaque()
         unsafe options.access = requestProceeded
         unsafe options.completed = exchangeCompleted
+        unsafe options.connection = connectionChanged
         unsafe options.target = targetArrived
         unsafe options.log = libraryLogged
+        if address.isTCP, core.credentials != nil {
+            unsafe options.tls_priorities = unsafe cgnutls_priorities
+            // Each connection adopts the credentials of the moment before its handshake: connectionChanged.
+            unsafe options.tls_certificate_callback = unsafe cgnutls_no_certificate()
+        }
         guard let daemon = unsafe cmicrohttpd_start(&options) else {
             unsafe context.release()
             throw ListenError(address, "MHD_start_daemon", reason: "libmicrohttpd could not be started")
@@ -127,6 +191,14 @@ public final class HTTPServer: Sendable {
         // It hands the socket back; `socket` owns it all along.
         _ = unsafe MHD_quiesce_daemon(daemon)
     }
+
+    /// Whether somebody waits to be accepted.
+    var hasQueue: Bool { socket.hasQueue }
+
+    /// Refuses new connections, once the listener is quiesced.
+    ///
+    /// The descriptor stays open until ``stop()``: a thread of libmicrohttpd's may be about to accept on it.
+    func refuse() { socket.refuse() }
 
     /// Closes every connection, joins the threads and closes the socket. Nothing may be suspended.
     func stop() {

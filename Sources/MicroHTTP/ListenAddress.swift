@@ -1,10 +1,25 @@
+public import SystemPackage
+
 /// Where a server listens.
-public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
+public indirect enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     /// A Unix socket; the file gets `mode` and, where it exists, the group named `group`. While the server starts, there
     /// is a lock file beside it, with `.lock` at its name's end.
     case unix(path: String, mode: UInt32, group: String?)
     /// A TCP port of a host name or address; port 0 lets the kernel choose.
     case tcp(host: String, port: UInt16)
+    /// A stream socket that listens already, such as systemd hands over, with the name that it was given and the address
+    /// that it is bound to. The server closes its descriptor in the end, and touches no file.
+    case inherited(FileDescriptor, name: String, bound: ListenAddress)
+
+    /// The address itself, whoever bound it.
+    public var bound: ListenAddress {
+        if case .inherited(_, _, let bound) = self { bound.bound } else { self }
+    }
+
+    /// Whether clients come over TCP.
+    public var isTCP: Bool {
+        if case .tcp = bound { true } else { false }
+    }
 
     /// Why a text is no TCP address.
     public struct Malformation: Error, CustomStringConvertible {
@@ -28,10 +43,15 @@ public enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// As in a URL.
-    public var description: String {
+    public var description: String { url(isSecure: false) }
+
+    /// The address as in a URL; `isSecure` says whether TCP is for TLS.
+    func url(isSecure: Bool) -> String {
         switch self {
         case .unix(let path, _, _): "unix:\(path)"
-        case .tcp(let host, let port): "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .tcp(let host, let port):
+            "\(isSecure ? "https" : "http")://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .inherited(_, let name, let bound): "\(bound.url(isSecure: isSecure)) (\(name))"
         }
     }
 }

@@ -1,3 +1,4 @@
+// Glibc's structs too: in a release build they are found in this one, which is loaded first.
 import CMicroHTTPD
 import Glibc
 import Synchronization
@@ -13,6 +14,8 @@ public struct ListenError: Error, CustomStringConvertible {
     public let reason: String
     /// The errno, where the call left one.
     public let errno: Errno?
+    /// Whether TCP was to be for TLS.
+    var isSecure = false
 
     init(_ address: ListenAddress, _ operation: String, errno: Errno) {
         self.address = address
@@ -29,7 +32,9 @@ public struct ListenError: Error, CustomStringConvertible {
     }
 
     /// One line, such as `cannot listen on http://127.0.0.1:80: Address already in use (bind)`.
-    public var description: String { "cannot listen on \(address): \(reason) (\(operation))" }
+    public var description: String {
+        "cannot listen on \(address.url(isSecure: isSecure)): \(reason) (\(operation))"
+    }
 }
 
 /// A bound, listening, non-blocking, close-on-exec socket, and the file of a Unix one.
@@ -40,14 +45,19 @@ final class ListeningSocket: Sendable {
     /// The socket file's identity, so that only our own file is removed in the end.
     private let file: FileIdentity?
     private let isClosed = Atomic<Bool>(false)
+    /// Whether somebody else, too, has the socket and will go on listening on it.
+    private let isInherited: Bool
 
     private struct FileIdentity: Equatable {
         let device: UInt64
         let inode: UInt64
     }
 
-    private init(descriptor: CInt, address: ListenAddress, file: FileIdentity? = nil) {
+    private init(
+        descriptor: CInt, address: ListenAddress, file: FileIdentity? = nil, isInherited: Bool = false
+    ) {
         self.descriptor = descriptor
+        self.isInherited = isInherited
         self.address = address
         self.file = file
     }
@@ -72,7 +82,34 @@ final class ListeningSocket: Sendable {
             }
         case .tcp(let host, let port):
             try listenTCP(address, host: host, port: port)
+        case .inherited(let descriptor, _, _):
+            try adopt(descriptor.rawValue, of: address)
         }
+    }
+
+    /// Takes over a socket that listens already. Its file is somebody else's, and stays.
+    private static func adopt(_ descriptor: CInt, of address: ListenAddress) throws(ListenError) -> ListeningSocket {
+        let flags = fcntl(descriptor, F_GETFL)
+        guard flags >= 0, fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0,
+            fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
+        else { throw ListenError(address, "fcntl", errno: Errno(rawValue: Glibc.errno)) }
+        return ListeningSocket(descriptor: descriptor, address: address, isInherited: true)
+    }
+
+    /// Whether somebody has connected and is not accepted yet. On an inherited socket they wait for whoever listens next.
+    var hasQueue: Bool {
+        guard !isInherited else { return false }
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&entry, 1, 0) > 0
+    }
+
+    /// Refuses new connections, and those that are not accepted yet, unless the socket is inherited. Nobody may be
+    /// accepting on it.
+    func refuse() {
+        guard !isInherited else { return }
+        _ = Glibc.shutdown(descriptor, CInt(SHUT_RD))
+        // A Unix socket keeps its queue.
+        while case let connection = accept(descriptor, nil, nil), connection >= 0 { _ = Glibc.close(connection) }
     }
 
     private static func makeSocket(_ family: CInt, for address: ListenAddress) throws(ListenError) -> CInt {

@@ -63,16 +63,25 @@ public enum Disposition: Sendable {
     ///
     /// The function runs in a task of its own, which is not cancelled when the client hangs up.
     case read(limit: Int, then: @Sendable ([UInt8]) async -> Response)
+    /// Throw the body away, however long it says it is, then answer with what the function returns, as above: for an
+    /// answer that is to take its time. A client that sends more than a mebibyte is cut off.
+    case discard(then: @Sendable () async -> Response)
 }
 
 /// Why the server refused a request before or instead of asking the handler for an answer.
 public enum Refusal: Sendable, Equatable {
     /// The message's framing is ambiguous or malformed (RFC 9112, sections 3.2, 6 and 11.2); says how.
     case malformed(String)
+    /// The request target is longer than ``HTTPServer/Configuration/headerBytes``.
+    case targetTooLong(limit: Int)
+    /// The header section is longer than ``HTTPServer/Configuration/headerBytes``.
+    case headersTooLarge(limit: Int)
     /// The body is longer than the handler's limit, in bytes.
     case contentTooLarge(limit: Int)
     /// The server is draining and begins nothing new.
     case shuttingDown
+    /// The client has presented a TLS certificate that is not to be believed; says why, as in `it has expired`.
+    case certificateRefused(String)
 }
 
 /// An answer.

@@ -5,6 +5,15 @@ public struct RequestTarget: Sendable, Equatable {
     public let segments: [[UInt8]]
     /// The names and values of the query, in order.
     public let query: [QueryItem]
+    /// Whom the target is for, where it says so itself (absolute-form); the server sees to it that this is what `Host`
+    /// says.
+    let origin: Origin?
+
+    /// The scheme and the authority of an absolute-form target.
+    struct Origin: Sendable, Equatable {
+        let isSecure: Bool
+        let authority: [UInt8]
+    }
 
     /// One `name=value` of a query.
     public struct QueryItem: Sendable, Equatable {
@@ -16,11 +25,13 @@ public struct RequestTarget: Sendable, Equatable {
 
     /// What makes a target unacceptable.
     public enum Malformation: Error, Equatable {
-        /// Neither a path (origin-form) nor an `http://` address with one (absolute-form).
+        /// Neither a path (origin-form) nor an `http://` or `https://` address with one (absolute-form).
         case notAPath
+        /// An absolute-form target with user information, or with something else that no host and port have.
+        case badAuthority
         /// `%` without two hexadecimal digits after it.
         case badEscape
-        /// A byte that must be escaped, or `%00`: no resource has it in its name.
+        /// A byte that must be escaped, or a `#`, or `%00`: no resource has it in its name.
         case forbiddenByte
         /// A `.` or `..` segment, encoded or not. We resolve none, and whoever sends one hopes that somebody does.
         case dotSegment
@@ -28,7 +39,8 @@ public struct RequestTarget: Sendable, Equatable {
 
     /// Splits and decodes a target as it stood in the request line.
     public init(parsing raw: some Collection<UInt8>) throws(Malformation) {
-        let target = try Self.originForm(Array(raw)[...])
+        let (origin, target) = try Self.originForm(Array(raw)[...])
+        self.origin = origin
         let parts = target.split(separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false)
         var segments: [[UInt8]] = []
         for segment in parts[0].dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
@@ -48,15 +60,19 @@ public struct RequestTarget: Sendable, Equatable {
     }
 
     /// The path and query of a target, which a proxy may send with scheme and authority before them.
-    private static func originForm(_ raw: ArraySlice<UInt8>) throws(Malformation) -> ArraySlice<UInt8> {
-        if raw.first == UInt8(ascii: "/") { return raw }
-        let scheme = Array("http://".utf8)
-        guard raw.count > scheme.count, raw.prefix(scheme.count).map({ $0 | 0x20 }) == scheme.map({ $0 | 0x20 }) else {
-            throw .notAPath
+    private static func originForm(
+        _ raw: ArraySlice<UInt8>
+    ) throws(Malformation) -> (Origin?, ArraySlice<UInt8>) {
+        if raw.first == UInt8(ascii: "/") { return (nil, raw) }
+        for (scheme, isSecure) in [("http://", false), ("https://", true)] {
+            guard raw.prefix(scheme.utf8.count).map({ $0 | 0x20 }) == scheme.utf8.map({ $0 | 0x20 }) else { continue }
+            let rest = raw.dropFirst(scheme.utf8.count)
+            guard let slash = rest.firstIndex(of: UInt8(ascii: "/")), slash != rest.startIndex else { throw .notAPath }
+            let authority = Array(rest[..<slash])
+            guard !authority.contains(where: { "@?#%\\".utf8.contains($0) }) else { throw .badAuthority }
+            return (Origin(isSecure: isSecure, authority: authority), rest[slash...])
         }
-        let rest = raw.dropFirst(scheme.count)
-        guard let slash = rest.firstIndex(of: UInt8(ascii: "/")), slash != rest.startIndex else { throw .notAPath }
-        return rest[slash...]
+        throw .notAPath
     }
 
     /// Undoes percent-encoding (RFC 3986, section 2.1). `+` stays a plus: it is a space in forms alone.
@@ -66,7 +82,7 @@ public struct RequestTarget: Sendable, Equatable {
         var index = raw.startIndex
         while index < raw.endIndex {
             var byte = raw[index]
-            guard byte > 0x20, byte < 0x7f else { throw .forbiddenByte }
+            guard byte > 0x20, byte < 0x7f, byte != UInt8(ascii: "#") else { throw .forbiddenByte }
             index += 1
             if byte == UInt8(ascii: "%") {
                 guard raw.endIndex - index >= 2, let high = digit(raw[index]), let low = digit(raw[index + 1]) else {

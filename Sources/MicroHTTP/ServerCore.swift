@@ -5,12 +5,16 @@ import Synchronization
 final class ServerCore: Sendable {
     let handler: any RequestHandler
     let logger: Logger
-    /// How old a request may be while its body arrives.
-    let requestSeconds: Int
+    /// The longest header section that is taken, in bytes.
+    let headerBytes: Int
+    let accounts: ConnectionAccounts
+    let connections = LiveConnections()
 
     private let draining = Atomic<Bool>(false)
+    private let hurried = Atomic<Bool>(false)
     /// Exchanges between their headers and their last byte sent.
     private let exchanges = Atomic<Int>(0)
+    private let currentCredentials: Mutex<TLSCredentials?>
     private let waiting = Mutex(Waiting())
     private let streams = Mutex(Streams())
 
@@ -32,17 +36,47 @@ final class ServerCore: Sendable {
         case stopping
     }
 
-    init(handler: any RequestHandler, logger: Logger, requestSeconds: Int) {
+    init(
+        handler: any RequestHandler, logger: Logger, configuration: HTTPServer.Configuration,
+        credentials: TLSCredentials?
+    ) {
         self.handler = handler
+        currentCredentials = Mutex(credentials)
         self.logger = logger
-        self.requestSeconds = requestSeconds
+        headerBytes = configuration.headerBytes
+        accounts = ConnectionAccounts(limits: ConnectionLimits(configuration))
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
     var exchangesInProgress: Int { exchanges.load(ordering: .acquiring) }
 
-    /// From now on every new exchange is refused; false says that this was so before.
+    /// What TCP is encrypted with; nil when it is not.
+    var credentials: TLSCredentials? { currentCredentials.withLock(\.self) }
+
+    /// Does nothing where there were none: the listeners are for TLS or not from their start on.
+    func replaceCredentials(_ credentials: TLSCredentials) {
+        // The old ones are let go of out of the lock, which every handshake takes.
+        _ = currentCredentials.withLock { current in
+            defer { if current != nil { current = credentials } }
+            return current
+        }
+    }
+
+    /// From now on every answer is its connection's last; false says that this was so before.
     func startDraining() -> Bool { !draining.exchange(true, ordering: .relaxed) }
+
+    /// Whether those who are still waited for are not to be waited for any more.
+    var isHurried: Bool { hurried.load(ordering: .relaxed) }
+    func hurry() { hurried.store(true, ordering: .relaxed) }
+
+    /// Cuts, until the task is cancelled, the connections whose time is over, within a second of that.
+    func cutOverdueConnections() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(500))
+            let count = accounts.cutOverdue()
+            if count > 0 { logger.debug("slow connections were cut", metadata: ["count": "\(count)"]) }
+        }
+    }
 
     func exchangeBegan() { exchanges.add(1, ordering: .relaxed) }
     func exchangeEnded() { exchanges.subtract(1, ordering: .releasing) }

@@ -13,7 +13,7 @@ package struct Creation: Sendable {
     package var kind: Kind
     package var labels: Labels
     package var leaseSeconds: Int64?
-    package var createdBy: Owner?
+    package var authority: Authority
     package var request: RequestMark?
     /// Called on the job's thread when the slow part is done, if nothing else is being made: the rest takes a tenth of a
     /// millisecond.
@@ -28,13 +28,13 @@ package struct Creation: Sendable {
 
     package init(
         _ name: Naming, _ kind: Kind = .new(.up), labels: Labels = Labels(), leaseSeconds: Int64? = nil,
-        createdBy: Owner? = nil, request: RequestMark? = nil
+        by authority: Authority = .unlimited, request: RequestMark? = nil
     ) {
         self.name = name
         self.kind = kind
         self.labels = labels
         self.leaseSeconds = leaseSeconds
-        self.createdBy = createdBy
+        self.authority = authority
         self.request = request
     }
 }

@@ -29,6 +29,8 @@ package final class EventLog: Sendable {
     private struct State {
         var ring: Deque<Event> = []
         var labelBytes = 0
+        /// How many there have been of each kind.
+        var published: [Event.Kind: UInt64] = [:]
         var newest: Revision
         var followers: [ObjectIdentifier: any Follower] = [:]
         var isClosed = false
@@ -59,6 +61,7 @@ package final class EventLog: Sendable {
             state.newest = state.newest.next()
             let event = Event(revision: state.newest, kind: kind, at: at, name: name, namespace: namespace)
             state.ring.append(event)
+            state.published[kind, default: 0] += 1
             state.labelBytes += event.labelBytes
             while state.ring.count > Self.capacity || state.labelBytes > Self.mostLabelBytes {
                 state.labelBytes -= state.ring.removeFirst().labelBytes
@@ -94,6 +97,9 @@ package final class EventLog: Sendable {
 
     /// How many follow.
     package var followerCount: Int { state.withLock { $0.followers.count } }
+
+    /// How many changes of that kind there have been in this run.
+    package func count(of kind: Event.Kind) -> UInt64 { state.withLock { $0.published[kind, default: 0] } }
 
     /// Passes news on, and every `interval` the word that time has passed, until cancelled. Followers are told here, so
     /// that no writer does it.

@@ -89,7 +89,7 @@ package struct Labels: Sendable, Equatable {
 /// Which namespaces are meant.
 package struct Selector: Sendable, Equatable {
     /// One condition on the labels; all must hold.
-    package enum Requirement: Sendable, Equatable {
+    package enum Requirement: Sendable, Hashable {
         /// `key=value`
         case equals(String, String)
         /// `key!=value`, which also holds where there is no such label, as in Kubernetes.
@@ -111,7 +111,7 @@ package struct Selector: Sendable, Equatable {
             self = isNegated ? .differs(key, sides[1]) : .equals(key, sides[1])
         }
 
-        fileprivate func holds(for labels: Labels) -> Bool {
+        func holds(for labels: Labels) -> Bool {
             switch self {
             case .equals(let key, let value): labels[key] == value
             case .differs(let key, let value): labels[key] != value

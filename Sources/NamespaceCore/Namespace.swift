@@ -48,12 +48,16 @@ package enum Loopback: String, Sendable, CaseIterable {
     case down
 }
 
-/// Who asked for a namespace, as the kernel tells of the other end of a Unix socket (`SO_PEERCRED`, unix(7)).
+/// Who asked for a namespace.
 package struct Owner: Sendable, Hashable {
-    package let user: UInt32
-    package let process: Int32
+    /// The name by which it is known who they are; whoever has it later owns the namespace.
+    package let principal: String
+    /// As the kernel tells of the other end of a Unix socket (`SO_PEERCRED`, unix(7)); nil for those who came over TCP.
+    package let user: UInt32?
+    package let process: Int32?
 
-    package init(user: UInt32, process: Int32) {
+    package init(principal: String, user: UInt32? = nil, process: Int32? = nil) {
+        self.principal = principal
         self.user = user
         self.process = process
     }

@@ -37,6 +37,11 @@ package struct NamespaceError: Error, Sendable {
         case notANetworkNamespace
         case processNotFound
         case shuttingDown
+        /// What is not one's own is not to be changed, deleted or looked into; an existing namespace not to be named.
+        case changeForbidden
+        case deletionForbidden
+        case inspectionForbidden
+        case adoptionForbidden
         /// The kernel answered something we have no better word for.
         case kernelFailure
     }

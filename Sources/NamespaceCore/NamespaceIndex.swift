@@ -12,11 +12,14 @@ struct NamespaceIndex {
     private var known: [NamespaceName: Known] = [:]
 
     var count: Int { names.count }
+    /// How many are no namespace.
+    private(set) var staleCount = 0
 
     subscript(_ name: NamespaceName) -> Known? {
         get { known[name] }
         set {
             let old = known.updateValueOrRemove(newValue, for: name)
+            staleCount += (newValue == .stale ? 1 : 0) - (old == .stale ? 1 : 0)
             switch (old, newValue) {
             case (nil, .some): names.insert(name, at: position(after: name))
             case (.some, nil): names.remove(at: position(after: name) - 1)
@@ -29,6 +32,7 @@ struct NamespaceIndex {
     mutating func replace(with entries: [(NamespaceName, Known)]) {
         known = Dictionary(entries, uniquingKeysWith: { $1 })
         names = known.keys.sorted()
+        staleCount = known.values.count { $0 == .stale }
     }
 
     /// The names in `range` of which each begins with `prefix`, as the positions they have.

@@ -125,6 +125,7 @@ extension NamespaceManager {
         let failures = await concurrently(made) { item in
             await Result { () async throws(NamespaceError) in try await self.unmake(item.name) }
         }.compactMap { if case .failure(let error) = $0 { error } else { nil } }
+        for failure in failures { tally.failed(.delete, failure) }
         guard failures.isEmpty else {
             logger.error(
                 "a failed batch could not be undone; the next start does it",
@@ -145,6 +146,7 @@ extension NamespaceManager {
         do throws(NamespaceError) {
             try await asWorker { () throws(SystemError) in try body(journal) }
         } catch {
+            tally.failed(.create, error)
             throw BatchError(item: 0, cause: error)
         }
     }

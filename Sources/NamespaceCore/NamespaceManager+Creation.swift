@@ -4,7 +4,7 @@ import Logging
 extension NamespaceManager {
     /// Makes a namespace, or gives an existing one a name.
     ///
-    /// - Throws: `.nameTaken` when anything has the name, `.sourceNotFound` and `.notANetworkNamespace` for one that is
+    /// - Throws: `.nameTaken` when anything has the name, `.adoptionForbidden`, `.sourceNotFound` and `.notANetworkNamespace` for one that is
     ///   to be adopted, and what the kernel has against it.
     package func create(_ creation: Creation) async throws(NamespaceError) -> Namespace {
         switch creation.name {
@@ -91,14 +91,21 @@ extension NamespaceManager {
     func make(
         _ name: NamespaceName, _ creation: Creation, batch: String? = nil
     ) async throws(NamespaceError) -> Made {
+        try creation.authority.checkAdoption(by: creation.kind)
         creationsInProgress += 1
         defer { creationsInProgress -= 1 }
         var creation = creation
         if creationsInProgress > 1 { creation.isNearlyDone = nil }
         let draft = draft(creation, batch: batch)
         let (kernel, order) = (kernel, order(name, draft, creation))
-        let status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
-            try await kernel.create([order], mountID: mountID)[0].get()
+        let status: NamespaceStatus
+        do throws(NamespaceError) {
+            status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
+                try await kernel.create([order], mountID: mountID)[0].get()
+            }
+        } catch {
+            tally.failed(creation.operation, error)
+            throw error
         }
         return Made(name: name, status: status, record: draft(status.identity))
     }
@@ -111,27 +118,39 @@ extension NamespaceManager {
         do throws(NamespaceError) {
             mountID = try await prepare()
         } catch {
+            for item in items { tally.failed(item.creation.operation, error) }
             return items.map { _ in .failure(error) }
         }
-        let drafts = items.map { draft($0.creation, batch: batch) }
-        let orders = zip(items, drafts).map { order($0.name, $1, $0.creation) }
-        var results: [Result<Made, NamespaceError>] = []
-        for (number, result) in await kernel.create(orders, mountID: mountID).enumerated() {
-            let (name, creation) = items[number]
-            do throws(SystemError) {
-                let status = try result.get()
-                results.append(.success(Made(name: name, status: status, record: drafts[number](status.identity))))
-            } catch  where error.operation == .verifyDirectory {
-                // The directory went away in between, and is set up again for one after the other.
-                results.append(
-                    await Result { () async throws(NamespaceError) in
-                        try await self.make(name, creation, batch: batch)
-                    })
+        var results: [Result<Made, NamespaceError>?] = items.map { item in
+            do throws(NamespaceError) {
+                try item.creation.authority.checkAdoption(by: item.creation.kind)
+                return nil
             } catch {
-                results.append(.failure(NamespaceError(error)))
+                tally.failed(item.creation.operation, error)
+                return .failure(error)
             }
         }
-        return results
+        let permitted = items.indices.filter { results[$0] == nil }
+        let drafts = permitted.map { draft(items[$0].creation, batch: batch) }
+        let orders = zip(permitted, drafts).map { order(items[$0].name, $1, items[$0].creation) }
+        for (number, result) in await kernel.create(orders, mountID: mountID).enumerated() {
+            let (name, creation) = items[permitted[number]]
+            do throws(SystemError) {
+                let status = try result.get()
+                results[permitted[number]] = .success(
+                    Made(name: name, status: status, record: drafts[number](status.identity)))
+            } catch  where error.operation == .verifyDirectory {
+                // The directory went away in between, and is set up again for one after the other.
+                results[permitted[number]] = await Result { () async throws(NamespaceError) in
+                    try await self.make(name, creation, batch: batch)
+                }
+            } catch {
+                let error = NamespaceError(error)
+                tally.failed(creation.operation, error)
+                results[permitted[number]] = .failure(error)
+            }
+        }
+        return results.compactMap(\.self)
     }
 
     /// The record that a namespace will have, but for the identity that only the kernel knows.
@@ -169,12 +188,20 @@ extension NamespaceManager {
         // Removed by another tool a moment ago, or there would have been no room for ours.
         if index[name] != nil, unannounced.remove(name) == nil { events.append(.vanished, name, nil) }
         records[name] = made.record
+        if let reservation = Reservation.current { reservations.spend(reservation) }
         index[name] = .init(status)
         schedule(name, made.record.lease)
         let namespace = describe(name, status, made.record)
         events.append(made.record.origin == .created ? .created : .adopted, name, namespace)
         logger.debug("namespace created", metadata: ["name": "\(name)", "inode": "\(status.identity.inode)"])
         return namespace
+    }
+}
+
+extension Creation {
+    /// What a failure is counted as.
+    fileprivate var operation: Tally.Operation {
+        if case .existing = kind { .adopt } else { .create }
     }
 }
 
@@ -192,7 +219,7 @@ extension NamespaceRecord {
             loopback = nil
         }
         createdAt = time
-        createdBy = creation.createdBy
+        createdBy = creation.authority.owner
         self.identity = identity
         self.bootID = bootID
         labels = creation.labels

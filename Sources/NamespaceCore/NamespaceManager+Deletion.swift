@@ -7,11 +7,17 @@ extension NamespaceManager {
     ///
     /// Processes inside keep the namespace alive without a name, unless `ifUnused` refuses to delete then.
     ///
-    /// - Throws: `.notFound`; `.inUse` with the processes; `.busy` when the file stays held for a second;
+    /// - Throws: `.notFound`; `.deletionForbidden`; `.inUse` with the processes; `.busy` when the file stays held for a second;
     ///   `.notANamespace` for a directory.
-    package func delete(_ name: NamespaceName, ifUnused: Bool = false) async throws(NamespaceError) {
+    package func delete(
+        _ name: NamespaceName, ifUnused: Bool = false, by authority: Authority = .unlimited
+    ) async throws(NamespaceError) {
         try await holding(name) { () async throws(NamespaceError) in
-            if ifUnused { try await self.refuseUsed(try await self.existing(name)) }
+            if ifUnused || !authority.isUnlimited {
+                let namespace = try await self.existing(name)
+                try authority.check(.delete, on: namespace)
+                if ifUnused { try await self.refuseUsed(namespace) }
+            }
             guard try await self.remove(name) else { throw Self.notFound }
             self.logger.debug("namespace deleted", metadata: ["name": "\(name)"])
         }
@@ -35,7 +41,14 @@ extension NamespaceManager {
     /// Removes what has the name, and tells of it; false says that nothing had it. Call it while holding the name.
     func remove(_ name: NamespaceName, as kind: Event.Kind = .deleted) async throws(NamespaceError) -> Bool {
         let wasKnown = index[name] != nil && !unannounced.contains(name)
-        let existed = try await unmake(name)
+        let existed: Bool
+        do throws(NamespaceError) {
+            existed = try await unmake(name)
+        } catch {
+            // The end of a lease has its own count.
+            if kind == .deleted { tally.failed(.delete, error) }
+            throw error
+        }
         // Another tool was faster, and its watcher's report will find that we know already.
         if existed || wasKnown { events.append(existed ? kind : .vanished, name, nil) }
         return existed
@@ -131,7 +144,8 @@ extension NamespaceManager {
 
     /// Removes the record alone: what it described is gone, or another tool's by now.
     func forget(_ name: NamespaceName) async throws(NamespaceError) {
-        guard records.removeValue(forKey: name) != nil else { return }
+        guard records[name] != nil else { return }
+        records[name] = nil
         let store = store
         try await asWorker { () throws(SystemError) in try store.remove(name) }
     }

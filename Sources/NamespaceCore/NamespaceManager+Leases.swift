@@ -30,11 +30,14 @@ struct LeaseQueue {
 }
 
 extension NamespaceManager {
+    /// Learns which namespace was to go because its lease had ended, the error if it did not, and how long it took.
+    package typealias LeaseEnded = @Sendable (NamespaceName, NamespaceError?, Duration) -> Void
+
     /// Sees to it that the lease's end is acted on.
     func schedule(_ name: NamespaceName, _ lease: Lease?) {
         guard let deadline = lease?.deadline else { return }
         // Each renewal leaves an end behind that is out of date.
-        if leases.count > 2 * records.count + Self.mostOutdatedLeases { forgetOutdatedLeases() }
+        if leases.count > 2 * records.all.count + Self.mostOutdatedLeases { forgetOutdatedLeases() }
         schedule(LeaseQueue.End(time: deadline, deadline: deadline, name: name))
     }
 
@@ -42,7 +45,7 @@ extension NamespaceManager {
 
     private func forgetOutdatedLeases() {
         leases = LeaseQueue()
-        for (name, record) in records {
+        for (name, record) in records.all {
             guard let deadline = record.lease?.deadline else { continue }
             leases.insert(LeaseQueue.End(time: deadline, deadline: deadline, name: name))
         }
@@ -76,6 +79,7 @@ extension NamespaceManager {
     /// Deletes a namespace whose lease has ended, processes inside or not, unless it was renewed meanwhile.
     private func expire(_ end: LeaseQueue.End) async {
         let name = end.name
+        let start = clock.uptime
         do throws(NamespaceError) {
             try await holding(name) { () async throws(NamespaceError) in
                 guard self.records[name]?.lease?.deadline == end.deadline else { return }
@@ -84,10 +88,13 @@ extension NamespaceManager {
                     try await self.forget(name)
                     return
                 }
-                _ = try await self.remove(name, as: .expired)
+                guard try await self.remove(name, as: .expired) else { return }
+                self.leaseEnded(name, nil, self.clock.uptime - start)
                 self.logger.info("a lease ended, and its namespace with it", metadata: ["name": "\(name)"])
             }
         } catch {
+            tally.failed(.expire, error)
+            leaseEnded(name, error, clock.uptime - start)
             logger.error(
                 "a namespace whose lease has ended could not be deleted; it is tried again",
                 metadata: ["name": "\(name)", "error": "\(error)"])

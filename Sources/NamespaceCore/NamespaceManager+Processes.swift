@@ -13,9 +13,12 @@ package struct ProcessLocation: Sendable {
 extension NamespaceManager {
     /// The processes inside a namespace.
     ///
-    /// - Throws: `.notFound`, `.stale`.
-    package func processes(in name: NamespaceName) async throws(NamespaceError) -> [ProcessDetail] {
+    /// - Throws: `.notFound`, `.inspectionForbidden`, `.stale`.
+    package func processes(
+        in name: NamespaceName, by authority: Authority = .unlimited
+    ) async throws(NamespaceError) -> [ProcessDetail] {
         let namespace = try await namespace(name)
+        try authority.check(.inspect, on: namespace)
         guard let identity = namespace.status?.identity else { throw Self.stale }
         do throws(SystemError) {
             return try await kernel.processDetails(in: identity)

@@ -40,7 +40,7 @@ extension NamespaceManager {
         for path in contents.setAside {
             logger.warning("an unreadable record was set aside", metadata: ["path": "\(path)"])
         }
-        records = contents.records
+        records = NamespaceRecords(contents.records)
         try await survey()
         var result = Reconciliation(setAside: contents.setAside.count)
         // A directory that is not shared may hide mounts that the host has: what looks half-made here need not be.
@@ -49,11 +49,11 @@ extension NamespaceManager {
             result.undone += try await finishDeletions()
         }
         do throws(SystemError) {
-            try await answers.load(records)
+            try await answers.load(records.all)
         } catch {
             throw NamespaceError(error)
         }
-        for (name, record) in records { schedule(name, record.lease) }
+        for (name, record) in records.all { schedule(name, record.lease) }
         count(&result)
         // Last: its first report is a sweep, which tells what others have done since the survey.
         try startWatching()
@@ -89,7 +89,7 @@ extension NamespaceManager {
 
     /// Undoes every record that is not of a whole namespace, and the unfinished batches; answers how many.
     private func undoInterrupted(_ unfinished: Set<String>) async throws(NamespaceError) -> Int {
-        let recorded = records.keys.sorted()
+        let recorded = records.all.keys.sorted()
         var interrupted: [(name: NamespaceName, isOurs: Bool)] = []
         for (name, entry) in zip(recorded, try await inspect(recorded)) {
             switch entry {
@@ -175,6 +175,6 @@ extension NamespaceManager {
             default: result.external += 1
             }
         }
-        result.leases = records.values.count { $0.lease != nil }
+        result.leases = records.all.values.count { $0.lease != nil }
     }
 }

@@ -7,13 +7,13 @@ package struct BulkDeletion: Sendable {
 }
 
 extension NamespaceManager {
-    /// Deletes every namespace that is meant, or only tells which ones.
+    /// Deletes every namespace that is meant, or only tells which ones; those that `authority` does not reach fail.
     package func delete(
-        _ selector: Selector, ifUnused: Bool = false, dryRun: Bool = false
+        _ selector: Selector, ifUnused: Bool = false, dryRun: Bool = false, by authority: Authority = .unlimited
     ) async throws(NamespaceError) -> BulkDeletion {
         try await takeInChanges()
         return await forEach(matches(selector)) { (name) async throws(NamespaceError) in
-            try await self.delete(name, ifUnused: ifUnused, dryRun: dryRun) { namespace in
+            try await self.delete(name, ifUnused: ifUnused, dryRun: dryRun, by: authority) { namespace in
                 selector.matches(state: namespace.state, record: namespace.record)
             }
         }
@@ -35,7 +35,12 @@ extension NamespaceManager {
                     try await self.refuseDirectory(name)
                     return true
                 }
-                guard try await self.unmakeStale(name) else { return false }
+                do throws(NamespaceError) {
+                    guard try await self.unmakeStale(name) else { return false }
+                } catch {
+                    self.tally.failed(.delete, error)
+                    throw error
+                }
                 self.events.append(.deleted, name, nil)
                 return true
             }
@@ -61,10 +66,12 @@ extension NamespaceManager {
 
     /// False says that there is nothing of the name, or by now something else than what is meant.
     private func delete(
-        _ name: NamespaceName, ifUnused: Bool, dryRun: Bool, where isMeant: @escaping @Sendable (Namespace) -> Bool
+        _ name: NamespaceName, ifUnused: Bool, dryRun: Bool, by authority: Authority,
+        where isMeant: @escaping @Sendable (Namespace) -> Bool
     ) async throws(NamespaceError) -> Bool {
         try await holding(name) { () async throws(NamespaceError) in
             guard let namespace = try await self.look(at: name), isMeant(namespace) else { return false }
+            try authority.check(.delete, on: namespace)
             if ifUnused { try await self.refuseUsed(namespace) }
             guard !dryRun else {
                 try await self.refuseDirectory(name)

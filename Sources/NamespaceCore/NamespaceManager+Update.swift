@@ -3,14 +3,16 @@ import LinuxKit
 extension NamespaceManager {
     /// Changes labels and lease. A namespace that another tool made is ours to look after from then on.
     ///
-    /// - Parameter owner: Who asks.
-    /// - Throws: `.notFound`; `.stale` for a file; `.preconditionFailed`; `.notANamespace` for a name that no record can
+    /// - Parameter authority: Who asks.
+    /// - Throws: `.notFound`; `.changeForbidden`; `.stale` for a file; `.preconditionFailed`; `.notANamespace` for a name that no record can
     ///   have; `.invalidLabels`.
     package func update(
-        _ name: NamespaceName, _ patch: Patch, if precondition: Precondition? = nil, by owner: Owner? = nil
+        _ name: NamespaceName, _ patch: Patch, if precondition: Precondition? = nil,
+        by authority: Authority = .unlimited
     ) async throws(NamespaceError) -> Namespace {
         try await holding(name) { () async throws(NamespaceError) in
             let namespace = try await self.existing(name)
+            try authority.check(.change, on: namespace)
             guard let status = namespace.status else { throw Self.stale }
             guard precondition?.holds(for: namespace) ?? true else {
                 throw NamespaceError(
@@ -22,7 +24,8 @@ extension NamespaceManager {
             }
             var record =
                 namespace.record
-                ?? NamespaceRecord(adopting: status.identity, at: self.clock.now, by: owner, bootID: self.bootID)
+                ?? NamespaceRecord(
+                    adopting: status.identity, at: self.clock.now, by: authority.owner, bootID: self.bootID)
             try self.apply(patch, to: &record)
             guard record != namespace.record else { return namespace }
             if namespace.record != nil { record.version += 1 }
@@ -32,10 +35,13 @@ extension NamespaceManager {
 
     /// Lets the lease start anew.
     ///
-    /// - Throws: `.notFound`, `.noLease`.
-    package func renew(_ name: NamespaceName) async throws(NamespaceError) -> Namespace {
+    /// - Throws: `.notFound`, `.changeForbidden`, `.noLease`.
+    package func renew(
+        _ name: NamespaceName, by authority: Authority = .unlimited
+    ) async throws(NamespaceError) -> Namespace {
         try await holding(name) { () async throws(NamespaceError) in
             let namespace = try await self.existing(name)
+            try authority.check(.change, on: namespace)
             guard var record = namespace.record, let status = namespace.status, let lease = record.lease else {
                 throw NamespaceError(.noLease, "The namespace has no lease to renew; PATCH it with one.")
             }
@@ -68,10 +74,15 @@ extension NamespaceManager {
         _ record: NamespaceRecord, _ name: NamespaceName, _ status: NamespaceStatus, as kind: Event.Kind
     ) async throws(NamespaceError) -> Namespace {
         let store = store
-        try await asWorker { () throws(SystemError) in
-            CrashPoint.patchUnwritten.pass()
-            try store.save(record, for: name)
-            CrashPoint.patchWritten.pass()
+        do throws(NamespaceError) {
+            try await asWorker { () throws(SystemError) in
+                CrashPoint.patchUnwritten.pass()
+                try store.save(record, for: name)
+                CrashPoint.patchWritten.pass()
+            }
+        } catch {
+            tally.failed(kind == .adopted ? .adopt : .update, error)
+            throw error
         }
         records[name] = record
         schedule(name, record.lease)

@@ -18,8 +18,13 @@ package actor NamespaceManager {
     package nonisolated let events: EventLog
     /// The answers to requests that are safe to retry.
     package nonisolated let answers: AnswerStore
+    /// What failed.
+    package nonisolated let tally = Tally()
+    /// Called when a lease that ended was acted on.
+    let leaseEnded: LeaseEnded
 
-    var records: [NamespaceName: NamespaceRecord] = [:]
+    var records = NamespaceRecords()
+    var reservations = Reservations()
     var index = NamespaceIndex()
     /// Names that others seemed to change while we worked on them; looked at again afterwards.
     var doubtful: Set<NamespaceName> = []
@@ -39,7 +44,8 @@ package actor NamespaceManager {
 
     package init(
         kernel: any NamespaceKernel, store: RecordStore, journal: BatchJournal, answers: AnswerStore, bootID: String,
-        clock: any NamespaceClock = HostClock(), logger: Logger
+        clock: any NamespaceClock = HostClock(), logger: Logger,
+        leaseEnded: @escaping LeaseEnded = { (_, _, _) in }
     ) {
         self.kernel = kernel
         self.store = store
@@ -48,6 +54,7 @@ package actor NamespaceManager {
         self.bootID = bootID
         self.clock = clock
         self.logger = logger
+        self.leaseEnded = leaseEnded
         events = EventLog(clock: clock)
     }
 
@@ -57,6 +64,9 @@ package actor NamespaceManager {
     package func namespace(_ name: NamespaceName) async throws(NamespaceError) -> Namespace {
         try await holding(name) { () async throws(NamespaceError) in try await self.existing(name) }
     }
+
+    /// Returns when the manager has a moment: a sign of life.
+    package func answer() {}
 
     /// The mount directory's resolved path.
     package nonisolated var directory: String { kernel.directory }
@@ -215,6 +225,7 @@ extension NamespaceManager {
             }
             return .success(())
         } catch {
+            tally.failed(.probe, error)
             return .failure(error)
         }
     }

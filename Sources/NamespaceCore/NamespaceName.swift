@@ -29,7 +29,7 @@ package struct NamespaceName: Sendable, Hashable {
         return bytes.allSatisfy { isAlphanumeric($0) || "_.-".utf8.contains($0) }
     }
 
-    static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    package static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"):

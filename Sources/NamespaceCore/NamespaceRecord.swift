@@ -63,7 +63,7 @@ package struct RequestMark: Sendable, Hashable {
 
 extension NamespaceRecord {
     /// The content of the record's file.
-    func text(for name: NamespaceName) -> [UInt8] {
+    package func text(for name: NamespaceName) -> [UInt8] {
         JSONWriter.text(capacity: 512) { writer in
             writer.object { writer in
                 writer.member("name", name.pathSegment)
@@ -71,8 +71,9 @@ extension NamespaceRecord {
                 writer.member("createdAtMilliseconds", createdAt.milliseconds)
                 if let createdBy {
                     writer.member("createdBy") { writer in
-                        writer.member("uid", createdBy.user)
-                        writer.member("pid", createdBy.process)
+                        writer.member("principal", createdBy.principal)
+                        if let user = createdBy.user { writer.member("uid", user) }
+                        if let process = createdBy.process { writer.member("pid", process) }
                     }
                 }
                 if let loopback { writer.member("loopback", loopback.rawValue) }
@@ -101,7 +102,7 @@ extension NamespaceRecord {
     }
 
     /// Reads the content of a record's file; nil when it is none.
-    static func parse(_ text: [UInt8]) -> (name: NamespaceName, record: NamespaceRecord)? {
+    package static func parse(_ text: [UInt8]) -> (name: NamespaceName, record: NamespaceRecord)? {
         guard let value = try? JSONValue(parsing: text),
             let name = value["name"]?.string.flatMap(NamespaceName.init(pathSegment:)),
             let record = NamespaceRecord(value)
@@ -109,11 +110,17 @@ extension NamespaceRecord {
         return (name, record)
     }
 
+    /// Up to the year 9999, which RFC 3339 ends with.
+    private static let times: ClosedRange<Int64> = 0...253_402_300_799_999
+    /// More changes than there will be, and room to count on.
+    private static let versions: ClosedRange<Int64> = 1...(1 << 53)
+
     private init?(_ value: JSONValue) {
         guard let origin = value["origin"]?.string.flatMap(Namespace.Origin.init(rawValue:)),
             let created = value["createdAtMilliseconds"]?.int64, let device = value["device"]?.uint64,
             let inode = value["inode"]?.uint64, let bootID = value["bootID"]?.string,
-            let labels = Labels(stored: value["labels"]), let version = value["version"]?.int64
+            let labels = Labels(stored: value["labels"]), let version = value["version"]?.int64,
+            Self.times.contains(created), Self.versions.contains(version)
         else { return nil }
         self.origin = origin
         createdAt = Timestamp(milliseconds: created)
@@ -131,18 +138,22 @@ extension NamespaceRecord {
 
 extension Owner {
     fileprivate init?(_ value: JSONValue?) {
-        guard let user = value?["uid"]?.int64.flatMap({ UInt32(exactly: $0) }),
-            let process = value?["pid"]?.int64.flatMap({ Int32(exactly: $0) })
-        else { return nil }
-        self.init(user: user, process: process)
+        let user = value?["uid"]?.int64.flatMap { UInt32(exactly: $0) }
+        let process = value?["pid"]?.int64.flatMap { Int32(exactly: $0) }
+        // Records of version 0.1 have no principal: there were Unix peers alone.
+        guard let principal = value?["principal"]?.string ?? user.map({ "uid:\($0)" }) else { return nil }
+        self.init(principal: principal, user: user, process: process)
     }
 }
 
 extension Lease {
+    /// Milliseconds since boot that can be reckoned with: a thousand years.
+    private static let deadlines: ClosedRange<Int64> = 0...31_536_000_000_000
+
     fileprivate init?(_ value: JSONValue?) {
-        guard let seconds = value?["seconds"]?.int64, let deadline = value?["deadlineMilliseconds"]?.int64 else {
-            return nil
-        }
+        guard let seconds = value?["seconds"]?.int64, Self.range.contains(seconds),
+            let deadline = value?["deadlineMilliseconds"]?.int64, Self.deadlines.contains(deadline)
+        else { return nil }
         self.init(seconds: seconds, deadline: .milliseconds(deadline))
     }
 }

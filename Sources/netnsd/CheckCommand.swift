@@ -26,6 +26,7 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     private func check(_ settings: Settings) async throws {
+        _ = try settings.tls?.load()
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
         let workers = try KernelWorkers(count: 1)
         let result: Result<Void, NamespaceError>

@@ -1,4 +1,6 @@
 import API
+import ArgumentParser
+import Glibc
 import LinuxKit
 import Logging
 import MicroHTTP
@@ -8,42 +10,62 @@ import UnixSignals
 
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
-    private static let drainSeconds = 10
     private static let lockPatience = Duration.seconds(1)
+    /// How long jobs may take to end once nobody waits for them.
+    private static let stuckPatience = Duration.seconds(5)
     /// How often a quiet stream of events shows a sign of life, which is how a dead reader is found.
     private static let heartbeat = Duration.seconds(15)
 
     private let settings: Settings
+    private let service: ServiceManager
     private let logger: Logger
 
-    init(_ settings: Settings, logger: Logger) {
+    init(_ settings: Settings, service: ServiceManager, logger: Logger) {
         self.settings = settings
+        self.service = service
         self.logger = logger
     }
 
     /// Serves until SIGTERM or SIGINT, then drains. The namespaces stay.
     func run() async throws {
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let credentials = try settings.tls?.load()
+        if let credentials { settings.tls?.complain(of: credentials, logger: logger) }
+        let signals = await UnixSignalsSequence(trapping: Life.signals)
         let lock = try await lockState()
         defer { lock.release() }
         let state = FilePath(settings.stateDirectory)
         let store = try RecordStore(directory: state)
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
+        let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
         let pool = try WarmPool(capacity: settings.warmNamespaces)
         defer { pool.close() }
         let workers = try KernelWorkers(count: settings.workers, preparation: pool) { store.restock() }
         let kernel = try LinuxKernel(directory: directory, workers: workers, pool: pool)
+        if let group = settings.access.socketGroup, !HostFacts.hasGroup(group) {
+            throw ValidationError("--socket-group: there is no group \(group)")
+        }
+        let tokens = try tokenStore()
+        let access = settings.accessPolicy(tokens: tokens)
         let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
-            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger)
+            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
+            leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
-        defer { events.cancel() }
+        let tokenWatch = Task { await tokens?.watch() }
+        defer {
+            events.cancel()
+            tokenWatch.cancel()
+        }
         do {
             let found = try await manager.start()
+            let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
-                on: settings.addresses, configuration: HTTPServer.Configuration(),
-                handler: APIHandler(manager: manager, workers: settings.workers, logger: logger), logger: logger)
+                on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
+                handler: APIHandler(
+                    manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
+                    lifecycle: lifecycle, pool: workers, audit: audit, logger: logger),
+                logger: logger)
             logger.notice(
                 "netnsd is ready",
                 metadata: [
@@ -53,18 +75,46 @@ struct Daemon {
                     "undone": "\(found.undone)", "setAside": "\(found.setAside)",
                     "listening": "\(server.addresses.joined(separator: ","))",
                 ])
-            await wait(for: signals)
-            // Those who wait for events would keep it waiting until the deadline.
-            manager.events.close()
-            await server.shutdown(deadline: .seconds(Self.drainSeconds))
+            await Life(
+                settings: settings.life, manager: service, lifecycle: lifecycle, server: server, events: manager.events,
+                reloads: reloads(of: server, audit, tokens), vitals: .daemon(manager, workers), logger: logger
+            ).run(signals)
         } catch {
             await manager.stop()
             await workers.stop()
+            await audit?.close()
             throw error
         }
+        let lastResort = Task { try await leaveBehindWhatIsStuck() }
         await manager.stop()
         await workers.stop()
+        lastResort.cancel()
+        await audit?.close()
         logger.notice("netnsd has stopped; the namespaces stay")
+    }
+
+    /// What SIGHUP reads anew.
+    private func reloads(of server: HTTPServer, _ audit: AuditLog?, _ tokens: TokenStore?) -> [Reload] {
+        var reloads: [Reload] = []
+        if let files = settings.tls {
+            reloads.append(
+                Reload(name: "the TLS certificate") { [logger] in try files.reload(into: server, logger: logger) })
+        }
+        if let tokens { reloads.append(Reload(name: "the tokens") { try tokens.reload() }) }
+        if let audit { reloads.append(Reload(name: "the audit log's file") { try await audit.reopen() }) }
+        return reloads
+    }
+
+    /// Ends the process although jobs have not ended. Nobody waits for them any more, they may never end, and a start
+    /// finishes or undoes what a killed daemon was at.
+    private func leaveBehindWhatIsStuck() async throws {
+        try await Task.sleep(for: Self.stuckPatience)
+        logger.critical("a kernel job does not end; netnsd stops without it, and its next start sees to the rest")
+        _exit(EXIT_FAILURE)
+    }
+
+    private func tokenStore() throws -> TokenStore? {
+        try settings.access.tokenFile.map { try TokenStore(FilePath($0), logger: logger) }
     }
 
     /// A daemon that was killed a moment ago, with thousands of namespaces to let go of, still has the lock.
@@ -77,13 +127,6 @@ struct Daemon {
                 guard error.errno == .wouldBlock, ContinuousClock.now < giveUp else { throw error }
             }
             try await Task.sleep(for: .milliseconds(20))
-        }
-    }
-
-    private func wait(for signals: UnixSignalsSequence) async {
-        for await signal in signals {
-            logger.notice("draining", metadata: ["signal": "\(signal)"])
-            return
         }
     }
 }

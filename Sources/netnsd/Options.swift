@@ -6,7 +6,10 @@ public import Logging
 struct Options: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Listen on this Unix socket; none for no socket. [NETNSD_SOCKET] (default: \(Settings.defaultSocket))",
+            """
+            Listen on this Unix socket; none for no socket. [NETNSD_SOCKET] (default: \(Settings.defaultSocket), or \
+            none where the service manager hands sockets over)
+            """,
             valueName: "path"))
     var socket: String?
 
@@ -16,12 +19,7 @@ struct Options: ParsableArguments {
             valueName: "host:port"))
     var listen: [String] = []
 
-    @Flag(
-        help: """
-            Listen on TCP although nobody is asked who they are: whoever reaches the port owns the host's network. \
-            For throw-away labs. [NETNSD_ALLOW_UNAUTHENTICATED_TCP=true]
-            """)
-    var allowUnauthenticatedTcp = false
+    @OptionGroup(title: "Access") var access: AccessOptions
 
     @Option(
         help: ArgumentHelp(
@@ -41,18 +39,28 @@ struct Options: ParsableArguments {
     var workers: Int?
 
     @OptionGroup var pool: PoolOptions
+    @OptionGroup(title: "Limits") var limits: LimitOptions
 
     @Option(help: "trace, debug, info, notice, warning, error or critical. [NETNSD_LOG_LEVEL] (default: info)")
     var logLevel: Logger.Level?
 
-    @Option(help: "text or json, on standard error. [NETNSD_LOG_FORMAT] (default: text)")
+    @Option(
+        help: """
+            text, json or journal (a priority and no time), on standard error. [NETNSD_LOG_FORMAT] (default: journal \
+            where standard error is connected to the journal, else text)
+            """)
     var logFormat: LogFormat?
+
+    @OptionGroup(title: "TLS") var tls: TLSOptions
+    @OptionGroup(title: "Starting and stopping") var life: LifeOptions
+    @OptionGroup(title: "Telemetry") var telemetry: TelemetryOptions
 }
 
 /// How log lines are written.
 enum LogFormat: String, ExpressibleByArgument, CaseIterable {
     case text
     case json
+    case journal
 }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}

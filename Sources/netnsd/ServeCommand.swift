@@ -1,6 +1,8 @@
 import ArgumentParser
 import FoundationEssentials
 import Logging
+import SystemPackage
+import Systemd
 
 /// `netnsd serve`, and plain `netnsd`.
 struct ServeCommand: AsyncParsableCommand {
@@ -10,29 +12,45 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var options: Options
 
     func validate() throws {
-        _ = try settings()
+        let environment = ProcessInfo.processInfo.environment
+        // What is wrong with the sockets is no misuse of the command line: `run` says it.
+        guard let activated = try? ActivatedSocket.received(environment: environment) else { return }
+        _ = try settings(environment, activated)
     }
 
     func run() async throws {
-        let settings = try settings()
+        let environment = ProcessInfo.processInfo.environment
+        SystemdEnvironment.clear()
+        let isForJournal = Journal.receives(.standardError, environment: environment)
+        let activated: [ActivatedSocket]
+        do {
+            activated = try ActivatedSocket.received(environment: environment)
+        } catch {
+            throw StartFailure.exit(describing: error, isForJournal: isForJournal)
+        }
+        let settings = try settings(environment, activated)
         LoggingSystem.bootstrap { label in
             var handler: any LogHandler =
                 switch settings.logFormat {
                 case .text: StreamLogHandler.standardError(label: label)
                 case .json: JSONLogHandler(label: label)
+                case .journal: JournalLogHandler()
                 }
             handler.logLevel = settings.logLevel
             return handler
         }
         do {
-            try await Daemon(settings, logger: Logger(label: "netnsd")).run()
+            let logger = Logger(label: "netnsd")
+            let service = try ServiceManager(environment: environment, logger: logger)
+            try await Daemon(settings, service: service, logger: logger).run()
         } catch {
-            throw StartFailure.exit(describing: error)
+            throw StartFailure.exit(describing: error, isForJournal: isForJournal)
         }
     }
 
-    private func settings() throws -> Settings {
-        let process = ProcessInfo.processInfo
-        return try Settings(options, environment: process.environment, processors: process.activeProcessorCount)
+    private func settings(_ environment: [String: String], _ activated: [ActivatedSocket]) throws -> Settings {
+        try Settings(
+            options, environment: environment, processors: ProcessInfo.processInfo.activeProcessorCount,
+            activated: activated)
     }
 }

@@ -1,6 +1,9 @@
+import API
 import ArgumentParser
 import Logging
 import MicroHTTP
+import SystemPackage
+import Systemd
 
 /// The configuration in force: flags before environment before defaults.
 struct Settings {
@@ -9,15 +12,23 @@ struct Settings {
     static let defaultStateDirectory = "/run/netnsd"
 
     let addresses: [ListenAddress]
+    let tls: TLSFiles?
+    let access: AccessSettings
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
     let warmNamespaces: Int
+    let limits: LimitSettings
     let logLevel: Logger.Level
     let logFormat: LogFormat
+    let life: LifeSettings
+    let telemetry: TelemetrySettings
 
+    /// - Parameter activated: The sockets that the service manager has handed over.
     /// - Throws: `ValidationError` with a line for the user.
-    init(_ options: Options, environment: [String: String], processors: Int) throws {
+    init(
+        _ options: Options, environment: [String: String], processors: Int, activated: [ActivatedSocket] = []
+    ) throws {
         func variable(_ name: String) -> String? { environment["NETNSD_\(name)"].flatMap { $0.isEmpty ? nil : $0 } }
         func parsed<Value>(_ name: String, _ parse: (String) -> Value?) throws -> Value? {
             guard let text = variable(name) else { return nil }
@@ -33,27 +44,29 @@ struct Settings {
         workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
         warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
+        limits = try LimitSettings(options.limits, environment: environment)
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
-        logFormat = try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:)) ?? .text
+        logFormat =
+            try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:))
+            ?? (Journal.receives(.standardError, environment: environment) ? .journal : .text)
+        life = try LifeSettings(options.life, environment: environment)
 
-        let socket = options.socket ?? variable("SOCKET") ?? Self.defaultSocket
+        telemetry = try TelemetrySettings(options.telemetry, variable: variable)
+        tls = try options.tls.files(environment: environment)
+
+        let inherited = activated.map(ListenAddress.init)
+        let socket = options.socket ?? variable("SOCKET") ?? (inherited.isEmpty ? Self.defaultSocket : "none")
         let listen =
             options.listen.isEmpty
             ? (variable("LISTEN") ?? "").split(separator: ",").map { String($0).trimmingSpaces } : options.listen
-        let isAllowed =
-            try options.allowUnauthenticatedTcp || parsed("ALLOW_UNAUTHENTICATED_TCP", { Bool($0) }) ?? false
-        guard listen.isEmpty || isAllowed else {
-            throw ValidationError(
-                """
-                --listen needs --allow-unauthenticated-tcp: this version cannot ask TCP clients who they are, and \
-                whoever reaches the port owns the host's network.
-                """)
-        }
-        var addresses: [ListenAddress] = []
+        access = try AccessSettings(options.access, environment: environment)
+        var addresses = inherited
         if socket != "none" {
             guard socket.hasPrefix("/") else { throw ValidationError("'\(socket)' is no absolute path, and not none.") }
-            // Whoever may write to the socket owns the host's network: root, and the group made for it.
-            addresses.append(.unix(path: socket, mode: 0o660, group: "netnsd"))
+            addresses.append(
+                .unix(
+                    path: socket, mode: access.socketMode,
+                    group: access.socketGroup ?? AccessSettings.defaultSocketGroup))
         }
         for text in listen {
             do {
@@ -63,12 +76,27 @@ struct Settings {
             }
         }
         guard !addresses.isEmpty else { throw ValidationError("--socket none needs a --listen.") }
+        try access.check(addresses, hasTLS: tls != nil, hasClientCA: tls?.clientAuthorities != nil)
         self.addresses = addresses
     }
 }
 
-extension String {
-    fileprivate var trimmingSpaces: String {
-        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+extension ListenAddress {
+    fileprivate init(_ socket: ActivatedSocket) {
+        let bound: ListenAddress =
+            switch socket.address {
+            case .unix(let path): .unix(path: path, mode: 0, group: nil)
+            case .tcp(let host, let port): .tcp(host: host, port: port)
+            }
+        self = .inherited(socket.descriptor, name: socket.name, bound: bound)
+    }
+}
+
+extension Settings {
+    func accessPolicy(tokens: TokenStore?) -> AccessPolicy {
+        AccessPolicy(
+            peers: access.peers, certificates: access.certificates,
+            hosts: AllowedHosts(addresses, extra: access.allowedHosts), tokens: tokens,
+            allowsUnauthenticatedTCP: access.allowsUnauthenticatedTCP)
     }
 }

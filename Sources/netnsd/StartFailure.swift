@@ -1,13 +1,15 @@
 import ArgumentParser
 import LinuxKit
+import Logging
 import NamespaceCore
 import SystemPackage
 
 /// Words for what keeps the daemon from starting: one line on standard error and a failing exit status.
 enum StartFailure {
     /// Prints the line; throw what it answers.
-    static func exit(describing error: any Error) -> ExitCode {
-        let line = "netnsd: \(text(error))\n"
+    static func exit(describing error: any Error, isForJournal: Bool = false) -> ExitCode {
+        let text = "netnsd: \(text(error))"
+        let line = isForJournal ? JournalLogHandler.line(text, at: .error) : text + "\n"
         // With standard error gone, the exit status still tells.
         _ = try? FileDescriptor.standardError.writeAll(line.utf8)
         return .failure

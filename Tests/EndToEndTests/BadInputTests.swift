@@ -82,6 +82,12 @@ struct BadInputTests {
         Refused(method: "GET", path: "\(collection)?limit=1001", status: 400, problem: "invalid-parameter"),
         Refused(method: "GET", path: "\(collection)?limit=many", status: 400, problem: "invalid-parameter"),
         Refused(method: "GET", path: "\(collection)?limit=", status: 400, problem: "invalid-parameter"),
+        Refused(method: "GET", path: "\(collection)?prefix=", status: 400, problem: "invalid-parameter"),
+        Refused(method: "DELETE", path: "\(collection)?label=a&prefix=", status: 400, problem: "invalid-parameter"),
+        Refused(method: "PATCH", path: "\(collection)/none", status: 400, problem: "malformed-json"),
+        Refused(
+            method: "PUT", path: "\(collection)/a", body: #"{"leaseSeconds":1.5}"#, status: 422,
+            problem: "invalid-field"),
         Refused(method: "GET", path: "\(collection)?colour=blue", status: 400, problem: "invalid-parameter"),
         Refused(method: "DELETE", path: "\(collection)/a?ifUnused=maybe", status: 400, problem: "invalid-parameter"),
         Refused(method: "GET", path: "\(collection)/a%2Fb", status: 400, problem: "invalid-name"),

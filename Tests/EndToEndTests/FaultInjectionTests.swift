@@ -87,7 +87,7 @@ struct FaultInjectionTests {
     }
 
     /// Runs `body` while the fault is injected into every thread of the daemon.
-    private func injecting<Value: Sendable>(
+    func injecting<Value: Sendable>(
         _ fault: Fault, into daemon: Daemon, _ body: () async throws -> Value
     ) async throws -> Value {
         var arguments = ["strace", "-f", "-p", String(daemon.pid), "-e", "trace=\(fault.call)"]

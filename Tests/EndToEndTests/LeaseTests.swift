@@ -6,6 +6,17 @@ import Testing
 struct LeaseTests {
     private static let a = "/v1/namespaces/a"
 
+    @Test("Whole seconds are taken however a client writes the number")
+    func wholeNumbers() async throws {
+        try await withDaemon { daemon in
+            for text in ["60", "60.0", "6e1"] {
+                let created = try await daemon.send("POST", "/v1/namespaces", body: "{\"leaseSeconds\":\(text)}")
+                #expect(created.status == 201)
+                #expect(try created.json["lease"]?["seconds"] == 60)
+            }
+        }
+    }
+
     @Test("A namespace whose lease has ended is deleted, and an event says so")
     func expires() async throws {
         try await withDaemon { daemon in

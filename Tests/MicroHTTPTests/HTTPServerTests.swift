@@ -56,8 +56,11 @@ private struct TestHandler: RequestHandler {
     func response(to refusal: Refusal, of request: Request) -> Response {
         switch refusal {
         case .malformed(let why): Response(status: .badRequest, body: Array(why.utf8))
+        case .targetTooLong: Response(status: .uriTooLong)
+        case .headersTooLarge: Response(status: .requestHeaderFieldsTooLarge)
         case .contentTooLarge: Response(status: .contentTooLarge)
         case .shuttingDown: Response(status: .serviceUnavailable)
+        case .certificateRefused(let why): Response(status: .unauthorized, body: Array(why.utf8))
         }
     }
 }
@@ -167,20 +170,72 @@ private struct TestHandler: RequestHandler {
         }
     }
 
-    @Test("draining answers what runs and refuses what comes") func drain() async throws {
+    @Test("draining answers what runs, closes what is idle and refuses who comes") func drain() async throws {
         try await withServer { bench in
-            let (running, idle) = (try bench.client(), try bench.client())
+            let (running, idle, silent) = (try bench.client(), try bench.client(), try bench.client())
             idle.send("GET /now HTTP/1.1\r\nHost: a\r\n\r\n")
             _ = idle.answer()
             running.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
             try await until { bench.handler.gate.arrivals.load(ordering: .relaxed) == 1 }
             async let shutdown: Void = bench.server.shutdown(deadline: .seconds(5))
-            try await Task.sleep(for: .milliseconds(100))
-            idle.send("GET /now HTTP/1.1\r\nHost: a\r\n\r\n")
-            #expect(idle.answer().hasPrefix("HTTP/1.1 503"))
+            #expect(idle.isClosed())
+            #expect(silent.isClosed())
+            #expect(throws: POSIXError.self) { try bench.client() }
             bench.handler.gate.open()
-            #expect(running.answer().hasSuffix("waited"))
+            let answer = running.answer()
+            #expect(answer.hasSuffix("waited"))
+            #expect(answer.contains("Connection: close"))
+            #expect(running.isClosed())
             await shutdown
+        }
+    }
+
+    @Test("a request whose headers are under way when draining begins is answered") func drainHalfRequest() async throws
+    {
+        try await withServer { bench in
+            let client = try bench.client()
+            client.send("GET /now HTTP/1.1\r\nHo")
+            try await Task.sleep(for: .milliseconds(50))
+            async let shutdown: Void = bench.server.shutdown(deadline: .seconds(5))
+            try await Task.sleep(for: .milliseconds(100))
+            client.send("st: a\r\n\r\n")
+            #expect(client.answer().hasSuffix("now"))
+            #expect(client.isClosed())
+            await shutdown
+        }
+    }
+
+    @Test("who had connected and not been accepted when draining begins is answered", arguments: [false, true])
+    func drainQueue(isTCP: Bool) async throws {
+        let path = "/tmp/microhttp-\(UUID().uuidString).sock"
+        let handler = TestHandler()
+        var configuration = HTTPServer.Configuration()
+        // Two threads with room for one connection each: the others wait in the kernel's queue.
+        configuration.connectionLimit = 2
+        let server = try HTTPServer.start(
+            on: [isTCP ? .tcp(host: "127.0.0.1", port: 0) : .unix(path: path, mode: 0o600, group: nil)],
+            configuration: configuration, handler: handler,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let port = UInt16(server.addresses[0].split(separator: ":").last ?? "") ?? 0
+        let clients = try (0..<6).map { _ in try isTCP ? RawClient(port: port) : RawClient(path: path) }
+        for client in clients { client.send("GET /now HTTP/1.1\r\nHost: a\r\n\r\n") }
+        #expect(clients[0].answer().hasSuffix("now"))
+        await server.shutdown(deadline: .seconds(5))
+        for client in clients.dropFirst() { #expect(client.answer().hasSuffix("now")) }
+    }
+
+    @Test("a hurried shutdown does not wait for the deadline") func hurry() async throws {
+        try await withServer { bench in
+            let client = try bench.client()
+            client.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await until { bench.handler.gate.arrivals.load(ordering: .relaxed) == 1 }
+            async let shutdown: Void = bench.server.shutdown(deadline: .seconds(30))
+            try await Task.sleep(for: .milliseconds(50))
+            let began = ContinuousClock.now
+            bench.server.hurry()
+            #expect(client.answer().hasPrefix("HTTP/1.1 503"))
+            await shutdown
+            #expect(ContinuousClock.now - began < .seconds(5))
         }
     }
 

@@ -35,7 +35,8 @@ import Testing
             ("/a\u{7f}", .forbiddenByte), ("/a%2", .badEscape), ("/a%", .badEscape), ("/a%zz", .badEscape),
             ("/a/../b", .dotSegment), ("/.", .dotSegment), ("/a/%2e%2E", .dotSegment), ("a", .notAPath),
             ("", .notAPath), ("*", .notAPath), ("http://host", .notAPath), ("http:///a", .notAPath),
-            ("/a?b=%0", .badEscape), ("/a?b=%00", .forbiddenByte),
+            ("/a#b", .forbiddenByte), ("/a?b#c", .forbiddenByte), ("http://u@h/a", .badAuthority),
+            ("ftp://h/a", .notAPath), ("/a?b=%0", .badEscape), ("/a?b=%00", .forbiddenByte),
         ])
     func refused(text: String, expected: RequestTarget.Malformation) {
         #expect(throws: expected) { try RequestTarget(parsing: Array(text.utf8)) }

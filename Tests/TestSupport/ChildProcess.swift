@@ -13,14 +13,24 @@ package final class ChildProcess: Sendable {
 
     /// Starts `command`, found through the search path; what it logs is appended to `log`.
     ///
-    /// - Parameter environment: What it has in its environment besides what the test has.
-    package init(_ command: [String], environment: [String: String] = [:], log: String) throws {
+    /// - Parameters:
+    ///   - environment: What it has in its environment besides what the test has.
+    ///   - descriptors: What it has open as 3 and the following.
+    package init(
+        _ command: [String], environment: [String: String] = [:], descriptors: [Int32] = [], log: String
+    ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // Out of the way first, so that none is overwritten before it is its turn.
+        let copies = descriptors.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
+        defer { for copy in copies { close(copy) } }
+        for (index, copy) in copies.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, copy, Int32(3 + index))
+        }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

@@ -14,19 +14,23 @@ package final class Daemon: Sendable {
     /// - Parameters:
     ///   - launcher: A program, with its arguments, to start the daemon with, such as strace.
     ///   - environment: What it has in its environment besides what the test has.
+    ///   - sockets: What a service manager hands over to it.
     package init(
         home: DaemonHome, arguments: [String] = [], launcher: [String] = [], environment: [String: String] = [:],
-        tcp: Bool = false
+        sockets: [HandedSocket] = [], tcp: Bool = false
     ) async throws {
         self.home = home
-        var command = launcher + [try Daemon.executable()] + ["serve"] + home.arguments + arguments
+        let activation = sockets.isEmpty ? [] : HandedSocket.launcher
+        var command = activation + launcher + [try Daemon.executable(), "serve"] + home.arguments + arguments
         if tcp { command += ["--listen", "127.0.0.1:0", "--allow-unauthenticated-tcp"] }
         validator = ExchangeValidator(try OpenAPIDocument.shared.get())
         let earlier = ((try? String(contentsOfFile: home.log, encoding: .utf8)) ?? "").utf8.count
-        process = try ChildProcess(command, environment: environment, log: home.log)
+        process = try ChildProcess(
+            command, environment: environment.merging(HandedSocket.environment(of: sockets)) { given, _ in given },
+            descriptors: sockets.map(\.descriptor), log: home.log)
         do {
             let line = try await Daemon.readyLine(of: process, log: home.log, after: earlier)
-            let address = line.firstMatch(of: #/http://127\.0\.0\.1:(\d+)/#)
+            let address = line.firstMatch(of: #/https?://127\.0\.0\.1:(\d+)/#)
             port = address.flatMap { UInt16($0.1) }
             pid = launcher.isEmpty ? process.pid : try Daemon.child(of: process.pid)
         } catch {

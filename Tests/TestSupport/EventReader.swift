@@ -45,11 +45,19 @@ package final class EventReader {
         guard comments == ["netnsd"] else { throw TestFailure("the stream begins with \(comments)") }
     }
 
+    /// The data of the event that a daemon ends its streams with.
+    package private(set) var farewell: String?
+
     /// The next event; nil when the daemon has ended the stream.
     package func next() throws -> StreamEvent? {
         while let lines = try block() {
             guard !lines.isEmpty else { continue }
             let names = lines.map(\.name)
+            if names == ["event", "data"], lines[0].value == "bye" {
+                farewell = lines[1].value
+                continue
+            }
+            guard farewell == nil else { throw TestFailure("after the farewell came \(lines)") }
             guard names == ["id", "event", "data"], let revision = Int(lines[0].value) else {
                 throw TestFailure("not an event: \(lines)")
             }

@@ -27,13 +27,16 @@ package struct ExchangeValidator: Sendable {
     /// HEAD is as GET; OPTIONS, unknown paths and unknown methods are described once for all.
     private func describedResponse(method: String, path: String, status: Int) throws -> JSONValue? {
         let common = document.root["components"]?["responses"]
+        if status == 414 { return common?["TargetTooLong"] }
+        if status == 431 { return common?["HeadersTooLarge"] }
         if status == 400, try isMalformed(path) { return common?["BadNameOrBody"] }
+        let refusal = [401: "Unauthenticated", 403: "Forbidden"][status].flatMap { common?[$0] }
         guard let (_, item) = document.template(for: path) else {
-            return status == 404 ? common?["RouteNotFound"] : nil
+            return status == 404 ? common?["RouteNotFound"] : refusal
         }
         if method == "OPTIONS", status == 204 { return common?["NoContent"] }
         let operation = item[(method == "HEAD" ? "GET" : method).lowercased()]
-        guard let operation else { return status == 405 ? common?["MethodNotAllowed"] : nil }
+        guard let operation else { return status == 405 ? common?["MethodNotAllowed"] : refusal }
         return try document.resolve(operation["responses"]?[String(status)])
     }
 
@@ -55,12 +58,12 @@ package struct ExchangeValidator: Sendable {
                 failures.append("\(place): no \(name)")
             }
         }
-        for name in ["location", "allow", "retry-after", "etag", "idempotent-replayed"]
+        for name in ["location", "allow", "retry-after", "etag", "idempotent-replayed", "www-authenticate"]
         where response.headers[name] != nil {
             let isDescribed = described["headers"]?.object?.keys.contains { $0.lowercased() == name } ?? false
             if !isDescribed { failures.append("\(place): undocumented \(name)") }
         }
-        let isRetried = response.status == 503 || response.problem == "idempotency-in-progress"
+        let isRetried = [429, 503].contains(response.status) || response.problem == "idempotency-in-progress"
         if isRetried != (response.headers["retry-after"] != nil) {
             failures.append("\(place): Retry-After where there is none, or none where there is")
         }

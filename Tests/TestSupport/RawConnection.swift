@@ -42,6 +42,9 @@ package final class RawConnection {
         guard result == 0 else { throw TestFailure("connect: \(String(cString: strerror(errno)))") }
     }
 
+    /// Whether something has come that no response was made of.
+    package var hasRest: Bool { !received.isEmpty }
+
     /// Sends bytes as they are.
     package func send(_ bytes: Data) throws {
         var rest = bytes
@@ -107,6 +110,34 @@ package final class RawConnection {
     ) throws -> HTTPResponse {
         try send(method, path, body: body, headers: headers)
         return try response()
+    }
+
+    /// Whether there is something to be read at this moment.
+    package var hasBytes: Bool {
+        var byte: UInt8 = 0
+        return !received.isEmpty || recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) > 0
+    }
+
+    /// Reads until the peer closes, until `isEnough` of what there is, or until nothing has come for a while.
+    ///
+    /// When nothing comes it says that no more will be sent, for the peer to give up what it waits for. libmicrohttpd
+    /// overlooks that where it comes right behind the bytes before it, and waits until its timeout: so do not we.
+    package func everything(until isEnough: (Data) -> Bool) throws -> Data {
+        for milliseconds in [25, 500] {
+            var timeout = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+            while try !wouldWait() {
+                guard try receiveMore(), !isEnough(received) else { return take(received.count) }
+            }
+            _ = shutdown(descriptor, Int32(SHUT_WR))
+        }
+        return take(received.count)
+    }
+
+    /// Whether nothing has come, nor the connection's end, for as long as SO_RCVTIMEO says.
+    private func wouldWait() throws -> Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK)) < 0 && errno == EAGAIN
     }
 
     private func receive() throws {

@@ -5,13 +5,13 @@ import NamespaceCore
 
 extension Route {
     /// `/v1/namespaces:batch`
-    static func batch(_ manager: NamespaceManager) -> Route {
+    static func batch(_ manager: NamespaceManager, limit: Int) -> Route {
         Route(
             "/v1/namespaces:batch",
             [
                 (
-                    .post,
-                    .awaiting(limit: 1024 * 1024) { (call, body) async throws(Problem) in
+                    .post, .create,
+                    .awaiting(limit: limit) { (call, body) async throws(Problem) in
                         try await create(call, body, manager)
                     }
                 )
@@ -24,29 +24,32 @@ private let mostItems = 1000
 
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let fields = try Fields(body: body, allowing: ["items", "atomic"])
+    let fields = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: ["items", "atomic"])
     let isAtomic = try fields.flag("atomic")
-    let creations = try creations(fields, in: manager.directory, by: call.owner)
+    let creations = try creations(fields, in: manager.directory, by: call.authority)
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         let creations = creations.enumerated().map { (number, creation) in
             var creation = creation
             creation.request = mark.map { RequestMark(key: $0.key, fingerprint: $0.fingerprint, item: number) }
             return creation
         }
-        guard isAtomic else {
-            return report(await manager.create(creations, made: made), of: creations)
-        }
-        do throws(BatchError) {
-            let namespaces = try await manager.createAtomically(creations, made: made)
-            return report(namespaces.map { .success($0) }, of: creations, isAtomic: true)
-        } catch {
-            throw Problem(error, of: creations[error.item])
+        return try await call.creating(creations.count - made.count, within: manager) { () async throws(Problem) in
+            guard isAtomic else {
+                return report(await manager.create(creations, made: made), of: creations, to: call)
+            }
+            do throws(BatchError) {
+                let namespaces = try await manager.createAtomically(creations, made: made)
+                return report(namespaces.map { .success($0) }, of: creations, isAtomic: true, to: call)
+            } catch {
+                call.notes?.note(touched: [], failed: creations.compactMap(\.exactName))
+                throw Problem(error, of: creations[error.item])
+            }
         }
     }
 }
 
 private func creations(
-    _ fields: Fields, in directory: String, by owner: Owner?
+    _ fields: Fields, in directory: String, by authority: Authority
 ) throws(Problem) -> [Creation] {
     guard case .array(let items)? = fields["items"], (1...mostItems).contains(items.count) else {
         throw fields.problem("items", "items is an array of 1 to \(mostItems) objects.")
@@ -55,7 +58,7 @@ private func creations(
     var creations: [Creation] = []
     for (number, item) in items.enumerated() {
         let fields = try Fields(item, at: "items.\(number)", inside: fields, allowing: CreateBody.fields)
-        let creation = try CreateBody.creation(fields, in: directory, by: owner)
+        let creation = try CreateBody.creation(fields, in: directory, by: authority)
         if case .exactly(let name) = creation.name, !names.insert(name).inserted {
             throw fields.problem("name", "An earlier item has the same name.")
         }
@@ -65,9 +68,12 @@ private func creations(
 }
 
 private func report(
-    _ results: [Result<Namespace, NamespaceError>], of creations: [Creation], isAtomic: Bool = false
+    _ results: [Result<Namespace, NamespaceError>], of creations: [Creation], isAtomic: Bool = false, to call: Call
 ) -> Response {
-    .json { writer in
+    call.notes?.note(
+        touched: results.compactMap { try? $0.get().name },
+        failed: zip(results, creations).compactMap { (try? $0.get()) == nil ? $1.exactName : nil })
+    return .json { writer in
         writer.key("results")
         writer.array(of: zip(results, creations)) { (writer, item) in
             writer.object { writer in
@@ -83,5 +89,12 @@ private func report(
             }
         }
         writer.member("atomic", isAtomic)
+    }
+}
+
+extension Creation {
+    /// The name that was asked for, nil for one of our choice.
+    fileprivate var exactName: NamespaceName? {
+        if case .exactly(let name) = name { name } else { nil }
     }
 }

@@ -6,7 +6,9 @@ import NamespaceCore
 extension Route {
     /// `/v1/events`
     static func events(_ log: EventLog) -> Route {
-        Route("/v1/events", [(.get, .awaiting { (call, _) async throws(Problem) in try await follow(call, log) })])
+        Route(
+            "/v1/events",
+            [(.get, .read, .awaiting { (call, _) async throws(Problem) in try await follow(call, log) })])
     }
 }
 

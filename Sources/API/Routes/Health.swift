@@ -7,18 +7,22 @@ extension Route {
     /// `/healthz`: the process is alive and answers.
     static let health: Route = {
         let alive = Response.json { $0.member("status", "ok") }
-        return Route("/healthz", [(.get, .immediate { (_) throws(Problem) in alive })])
+        return Route("/healthz", [(.get, .open, .immediate { (_) throws(Problem) in alive })])
     }()
 
-    /// `/readyz`: a namespace could be created now, or the exact reason why not, found out by trying.
-    static func readiness(_ manager: NamespaceManager) -> Route {
+    /// `/readyz`: a namespace could be created now, or the exact reason why not, found out by trying;
+    /// or the daemon is going down.
+    static func readiness(_ manager: NamespaceManager, _ lifecycle: Lifecycle) -> Route {
         let ready = Response.json { $0.member("status", "ready") }
         return Route(
             "/readyz",
             [
                 (
-                    .get,
+                    .get, .read,
                     .awaiting { (_, _) async throws(Problem) in
+                        guard !lifecycle.isLeaving else {
+                            throw Problem(.shuttingDown, "The daemon is going down; send it nothing new.")
+                        }
                         do throws(NamespaceError) {
                             try await manager.checkReadiness()
                             return ready

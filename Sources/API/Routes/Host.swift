@@ -12,7 +12,7 @@ extension Route {
             "/v1/host",
             [
                 (
-                    .get,
+                    .get, .read,
                     .awaiting { (_, _) async throws(Problem) in
                         do throws(NamespaceError) {
                             return answer(try await manager.hostFacts(), workers: workers)

@@ -9,9 +9,12 @@ extension Route {
         Route(
             "/v1/namespaces",
             [
-                (.get, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
-                (.post, .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }),
-                (.delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
+                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
+                (
+                    .post, .create,
+                    .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }
+                ),
+                (.delete, .delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
             ])
     }
 
@@ -19,7 +22,12 @@ extension Route {
     static func prune(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/namespaces:prune",
-            [(.post, .awaiting { (call, body) async throws(Problem) in try await removeStale(call, body, manager) })])
+            [
+                (
+                    .post, .prune,
+                    .awaiting { (call, body) async throws(Problem) in try await removeStale(call, body, manager) }
+                )
+            ])
     }
 }
 
@@ -27,22 +35,23 @@ extension Route {
 
 private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
-    let fields = try Fields(body: body, allowing: CreateBody.fields)
-    let creation = try CreateBody.creation(fields, in: manager.directory, by: call.owner)
+    let fields = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: CreateBody.fields)
+    let creation = try CreateBody.creation(fields, in: manager.directory, by: call.authority)
+    if case .exactly(let name) = creation.name { call.notes?.note(name) }
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         var creation = creation
         creation.request = mark
         if let answer = NearAnswer.current { creation.isNearlyDone = { answer.hint() } }
-        do throws(NamespaceError) {
-            // Made already by a try whose answer was lost.
-            if let name = made[0], let namespace = try? await manager.namespace(name),
-                namespace.record?.request == mark
-            {
-                return .created(namespace)
+        // Made already by a try whose answer was lost.
+        if let name = made[0], let namespace = try? await manager.namespace(name), namespace.record?.request == mark {
+            return .created(namespace)
+        }
+        return try await call.creating(1, within: manager) { [creation] () async throws(Problem) in
+            do throws(NamespaceError) {
+                return .created(try await manager.create(creation))
+            } catch {
+                throw Problem(error, of: creation)
             }
-            return .created(try await manager.create(creation))
-        } catch {
-            throw Problem(error, of: creation)
         }
     }
 }
@@ -52,7 +61,9 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
 private let selectorParameters = ["label", "state", "origin", "prefix"]
 
 private func list(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    let query = try Query(call.target, allowing: ["limit", "after"] + selectorParameters, repeatable: ["label"])
+    let query = try Query(
+        call.target, allowing: ["limit", "after"] + selectorParameters, repeatable: ["label"],
+        bytes: ["after", "prefix"])
     let limit = try query.integer("limit", in: 1...1000, default: 100)
     let selector = try query.selector()
     var after: NamespaceName?
@@ -82,7 +93,8 @@ private func list(_ call: Call, _ manager: NamespaceManager) async throws(Proble
 
 private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
     let query = try Query(
-        call.target, allowing: selectorParameters + ["ifUnused", "dryRun"], repeatable: ["label"])
+        call.target, allowing: selectorParameters + ["ifUnused", "dryRun"], repeatable: ["label"],
+        bytes: ["prefix"])
     let selector = try query.selector()
     guard !selector.requirements.isEmpty else {
         throw Problem(
@@ -90,7 +102,8 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
     }
     let (ifUnused, dryRun) = (try query.flag("ifUnused"), try query.flag("dryRun"))
     do throws(NamespaceError) {
-        return report(try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun), dryRun: dryRun)
+        let deletion = try await manager.delete(selector, ifUnused: ifUnused, dryRun: dryRun, by: call.authority)
+        return report(deletion, dryRun: dryRun, to: call)
     } catch {
         throw Problem(error)
     }
@@ -98,16 +111,17 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
 
 private func removeStale(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     let dryRun = try Query(call.target, allowing: ["dryRun"]).flag("dryRun")
-    _ = try Fields(body: body, allowing: [])
+    _ = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: [])
     do throws(NamespaceError) {
-        return report(try await manager.prune(dryRun: dryRun), dryRun: dryRun)
+        return report(try await manager.prune(dryRun: dryRun), dryRun: dryRun, to: call)
     } catch {
         throw Problem(error)
     }
 }
 
-private func report(_ deletion: BulkDeletion, dryRun: Bool) -> Response {
-    .json { writer in
+private func report(_ deletion: BulkDeletion, dryRun: Bool, to call: Call) -> Response {
+    call.notes?.note(touched: deletion.deleted, failed: deletion.failed.map(\.name), isDryRun: dryRun)
+    return .json { writer in
         writer.member("deleted", deletion.deleted.map(\.description))
         writer.key("failed")
         writer.array(of: deletion.failed) { (writer, failure) in
@@ -133,7 +147,13 @@ extension Query {
         }
         selector.state = try choice("state")
         selector.origin = try choice("origin")
-        selector.prefix = bytes("prefix") ?? []
+        if let prefix = bytes("prefix") {
+            // What a script's unset variable leaves, where a deletion may hang on it.
+            guard !prefix.isEmpty else {
+                throw Problem(.invalidParameter, "The value is the beginning of a name; leave it out.", field: "prefix")
+            }
+            selector.prefix = prefix
+        }
         return selector
     }
 }

@@ -9,15 +9,15 @@ extension Route {
         Route(
             "/v1/namespaces/{name}",
             [
-                (.get, .awaiting { (call, _) async throws(Problem) in try await get(call, manager) }),
-                (.put, .awaiting { (call, body) async throws(Problem) in try await put(call, body, manager) }),
+                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await get(call, manager) }),
+                (.put, .create, .awaiting { (call, body) async throws(Problem) in try await put(call, body, manager) }),
                 (
-                    .patch,
+                    .patch, .change,
                     .reading(
-                        limit: Endpoint.standardLimit, types: ["application/merge-patch+json", "application/json"]
+                        limit: nil, types: ["application/merge-patch+json", "application/json"]
                     ) { (call, body) async throws(Problem) in try await patch(call, body, manager) }
                 ),
-                (.delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
+                (.delete, .delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
             ])
     }
 
@@ -25,7 +25,8 @@ extension Route {
     static func renewal(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/namespaces/{name}/renew",
-            [(.post, .awaiting { (call, body) async throws(Problem) in try await renew(call, body, manager) })])
+            [(.post, .change, .awaiting { (call, body) async throws(Problem) in try await renew(call, body, manager) })]
+        )
     }
 }
 
@@ -47,15 +48,18 @@ private func put(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) asy
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     guard name.isCreatable else { throw Problem(.invalidName, "The name in the path is \(NamespaceName.rule).") }
-    let fields = try Fields(body: body, allowing: ["loopback", "labels", "leaseSeconds"])
+    let fields = try Fields(
+        body: body, depth: call.admission.limits.jsonDepth, allowing: ["loopback", "labels", "leaseSeconds"])
     let creation = Creation(
         .exactly(name), .new(try fields.loopback()), labels: try fields.labels(),
-        leaseSeconds: try fields.leaseSeconds(), createdBy: call.owner)
-    do throws(NamespaceError) {
-        let (namespace, isNew) = try await manager.ensure(name, creation)
-        return isNew ? .created(namespace) : .namespace(namespace)
-    } catch {
-        throw Problem(error)
+        leaseSeconds: try fields.leaseSeconds(), by: call.authority)
+    return try await call.creating(1, within: manager) { () async throws(Problem) in
+        do throws(NamespaceError) {
+            let (namespace, isNew) = try await manager.ensure(name, creation)
+            return isNew ? .created(namespace) : .namespace(namespace)
+        } catch {
+            throw Problem(error)
+        }
     }
 }
 
@@ -65,10 +69,13 @@ private func patch(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) a
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     let precondition = try call.precondition()
-    let fields = try Fields(body: body, allowing: ["labels", "lease"])
+    guard !body.isEmpty else {
+        throw Problem(.malformedJSON, "A patch has a body; {} changes nothing but adopts what another tool made.")
+    }
+    let fields = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: ["labels", "lease"])
     let patch = Patch(labels: try fields.labelChange(), lease: try fields.leaseChange())
     do throws(NamespaceError) {
-        return .namespace(try await manager.update(name, patch, if: precondition, by: call.owner))
+        return .namespace(try await manager.update(name, patch, if: precondition, by: call.authority))
     } catch {
         throw Problem(error)
     }
@@ -139,9 +146,9 @@ extension Call {
 private func renew(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
-    _ = try Fields(body: body, allowing: [])
+    _ = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: [])
     do throws(NamespaceError) {
-        return .namespace(try await manager.renew(name))
+        return .namespace(try await manager.renew(name, by: call.authority))
     } catch {
         throw Problem(error)
     }
@@ -154,7 +161,7 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
     let name = try call.namespaceName()
     let ifUnused = try query.flag("ifUnused")
     do throws(NamespaceError) {
-        try await manager.delete(name, ifUnused: ifUnused)
+        try await manager.delete(name, ifUnused: ifUnused, by: call.authority)
         return Response(status: .noContent)
     } catch {
         throw Problem(error)

@@ -9,14 +9,14 @@ extension Route {
     static func processes(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/namespaces/{name}/processes",
-            [(.get, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) })])
+            [(.get, .inspect, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) })])
     }
 
     /// `/v1/processes/{pid}/namespace`
     static func processNamespace(_ manager: NamespaceManager) -> Route {
         Route(
             "/v1/processes/{pid}/namespace",
-            [(.get, .awaiting { (call, _) async throws(Problem) in try await identify(call, manager) })])
+            [(.get, .inspect, .awaiting { (call, _) async throws(Problem) in try await identify(call, manager) })])
     }
 }
 
@@ -24,7 +24,7 @@ private func list(_ call: Call, _ manager: NamespaceManager) async throws(Proble
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     do throws(NamespaceError) {
-        let processes = try await manager.processes(in: name)
+        let processes = try await manager.processes(in: name, by: call.authority)
         return .json { writer in
             writer.key("processes")
             writer.array(of: processes) { (writer, process) in

@@ -22,6 +22,20 @@ struct clinux_node {
     bool is_directory;
 };
 
+// The name of an errno, such as "ENOSPC"; NULL for a number that is none
+const char *clinux_errno_name(int number);
+// What tells one content of a file from another, and who may read it.
+struct clinux_file {
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size;
+    int64_t modified; // nanoseconds since 1970
+    int64_t changed;  // of the content or the inode
+    uint32_t owner;
+    uint32_t permissions; // the mode without the file's type
+    bool is_regular;
+};
+
 // Files
 int clinux_open(const char *path, int flags, unsigned mode);
 int clinux_close(int descriptor);
@@ -36,6 +50,9 @@ int clinux_real_path(const char *path, char *resolved /* PATH_MAX bytes */);
 int clinux_read_link(const char *path, void *target, size_t size);
 int clinux_node_at(const char *path, bool follow, struct clinux_node *node);
 int clinux_node_of(int descriptor, struct clinux_node *node);
+int clinux_file_at(const char *path, struct clinux_file *file);
+int clinux_file_of(int descriptor, struct clinux_file *file);
+int clinux_sync(int descriptor);
 int clinux_filesystem_magic(const char *path, int64_t *magic);
 
 // Mounts: mount(2), umount2(2)

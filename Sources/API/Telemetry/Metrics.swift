@@ -1,0 +1,153 @@
+import HTTPTypes
+import LinuxKit
+import MicroHTTP
+import NamespaceCore
+import SystemPackage
+
+extension Route {
+    static let metricsPattern = "/metrics"
+
+    /// `/metrics`: everything that is counted, for Prometheus. It needs no worker, so that it answers when they are stuck.
+    static func metrics(_ metrics: Metrics) -> Route {
+        Route(
+            metricsPattern,
+            [
+                (
+                    .get, .read,
+                    .awaiting { (call, _) async throws(Problem) in
+                        _ = try Query(call.target, allowing: [])
+                        return Response(
+                            status: .ok, headerFields: [.contentType: Exposition.contentType],
+                            body: await metrics.exposition())
+                    }
+                )
+            ])
+    }
+}
+
+/// What `/metrics` tells of.
+struct Metrics: Sendable {
+    let telemetry: Telemetry
+    let manager: NamespaceManager
+    let workers: KernelWorkers
+
+    func exposition() async -> [UInt8] {
+        let census = await manager.census()
+        var exposition = Exposition()
+        exposition.metric("netnsd_build_info", .gauge, "The build that runs; always 1.")
+        exposition.sample("netnsd_build_info", 1, ["version": Version.current, "api_version": Version.api])
+        writeRequests(to: &exposition)
+        writeNamespaces(census, to: &exposition)
+        writeWorkers(to: &exposition)
+        writeEvents(to: &exposition)
+        writeAudit(to: &exposition)
+        writeProcess(to: &exposition)
+        return exposition.text
+    }
+
+    private func writeRequests(to exposition: inout Exposition) {
+        let series = telemetry.requests.series
+        let (requests, durations) = ("netnsd_http_requests_total", "netnsd_http_request_duration_seconds")
+        exposition.metric(requests, .counter, "Requests answered.")
+        for one in series {
+            exposition.sample(
+                requests, one.reading.total, ["route": one.route, "method": one.method, "status": one.status])
+        }
+        exposition.metric(
+            durations, .histogram,
+            "From the headers of a request to its answer, or to the begin of a stream; polls with their waiting.")
+        for one in series {
+            exposition.histogram(
+                durations, one.reading, ["route": one.route, "method": one.method, "status": one.status])
+        }
+        exposition.single(
+            "netnsd_http_requests_in_flight", .gauge, "Requests that are being answered, this one included.",
+            telemetry.requests.answering)
+    }
+
+    private func writeNamespaces(_ census: Census, to exposition: inout Exposition) {
+        let name = "netnsd_namespaces"
+        exposition.metric(name, .gauge, "Entries of the mount directory; what is stale is no namespace.")
+        exposition.sample(name, census.created, ["origin": "created", "state": "ready"])
+        exposition.sample(name, census.adopted, ["origin": "adopted", "state": "ready"])
+        exposition.sample(name, census.external, ["origin": "external", "state": "ready"])
+        exposition.sample(name, census.stale, ["origin": "external", "state": "stale"])
+        exposition.single("netnsd_leases", .gauge, "Namespaces with a lease.", census.leases)
+        let events = manager.events
+        exposition.single(
+            "netnsd_namespaces_created_total", .counter, "Namespaces made.", events.count(of: .created))
+        exposition.single(
+            "netnsd_namespaces_adopted_total", .counter, "Namespaces of others that were named or taken over.",
+            events.count(of: .adopted))
+        exposition.single(
+            "netnsd_namespaces_deleted_total", .counter, "Entries deleted by request.", events.count(of: .deleted))
+        exposition.single(
+            "netnsd_lease_expiries_total", .counter, "Namespaces deleted because their lease had ended.",
+            events.count(of: .expired))
+        let failures = "netnsd_namespace_failures_total"
+        exposition.metric(
+            failures, .counter,
+            "What could not be done to a namespace, by the errno of the system call that failed; none is none.")
+        for failure in manager.tally.failures {
+            let errno = failure.errno.map { $0.name ?? "\($0.rawValue)" } ?? "none"
+            exposition.sample(failures, failure.count, ["operation": failure.operation.rawValue, "errno": errno])
+        }
+    }
+
+    private func writeWorkers(to exposition: inout Exposition) {
+        exposition.single(
+            "netnsd_kernel_workers", .gauge, "Threads for the kernel's jobs.", workers.threadCount)
+        exposition.single(
+            "netnsd_kernel_jobs_queued", .gauge, "Jobs that wait for a thread.", workers.queuedJobs)
+        exposition.single(
+            "netnsd_kernel_jobs_running", .gauge, "Jobs that have a thread.", workers.runningJobs)
+        let (wait, run) = ("netnsd_kernel_job_wait_seconds", "netnsd_kernel_job_run_seconds")
+        exposition.metric(wait, .histogram, "What jobs waited for a thread.")
+        exposition.histogram(wait, workers.tally.waiting.reading)
+        exposition.metric(run, .histogram, "What jobs took once they had a thread.")
+        exposition.histogram(run, workers.tally.working.reading)
+    }
+
+    private func writeEvents(to exposition: inout Exposition) {
+        exposition.single(
+            "netnsd_event_readers", .gauge, "Streams and polls that follow the events.", manager.events.followerCount)
+        let published = "netnsd_events_published_total"
+        exposition.metric(published, .counter, "Events, by what happened.")
+        for kind in Event.Kind.allCases {
+            exposition.sample(published, manager.events.count(of: kind), ["type": kind.rawValue])
+        }
+        exposition.single(
+            "netnsd_revision", .gauge, "The revision of the latest event.", manager.events.newest.number)
+    }
+
+    private func writeAudit(to exposition: inout Exposition) {
+        // Zeroes where there is no audit log, so that an alert on them need not tell the cases apart.
+        let counts = telemetry.audit?.counts ?? LineLog.Counts()
+        exposition.single(
+            "netnsd_audit_records_written_total", .counter, "Lines of the audit log.", counts.written)
+        let lost = "netnsd_audit_records_lost_total"
+        exposition.metric(lost, .counter, "Lines that are missing in the audit log.")
+        exposition.sample(lost, counts.unqueued, ["reason": "queue-full"])
+        exposition.sample(lost, counts.unwritten, ["reason": "write-failed"])
+    }
+
+    /// The names that Prometheus' client libraries have for these; left out where procfs does not tell.
+    private func writeProcess(to exposition: inout Exposition) {
+        guard let process = try? ProcessStatistics.read() else { return }
+        let processorTime = "process_cpu_seconds_total"
+        exposition.metric(processorTime, .counter, "User and system CPU time.")
+        exposition.sample(processorTime, process.processorSeconds)
+        exposition.single(
+            "process_resident_memory_bytes", .gauge, "Resident memory.", process.residentBytes)
+        exposition.single(
+            "process_virtual_memory_bytes", .gauge, "Virtual memory.", process.virtualBytes)
+        exposition.single("process_threads", .gauge, "Threads.", process.threads)
+        exposition.single("process_open_fds", .gauge, "Open file descriptors.", process.openDescriptors)
+        if let limit = process.mostDescriptors {
+            exposition.single("process_max_fds", .gauge, "The limit of open file descriptors.", limit)
+        }
+        let start = "process_start_time_seconds"
+        exposition.metric(start, .gauge, "When the process started, since the Unix epoch.")
+        exposition.sample(start, process.startSeconds)
+    }
+}

@@ -1,0 +1,86 @@
+import HTTPTypes
+import LinuxKit
+import Synchronization
+
+/// Requests, counted by route, method and status, with how long their answers took.
+///
+/// The places are fixed from the start, so that a client can make no new ones; counting is a few comparisons and two
+/// relaxed additions.
+final class RequestTally: Sendable {
+    /// One route and method.
+    private final class Cell: Sendable {
+        let statuses = InlineArray<30, AtomicLazyReference<DurationTally>> { _ in AtomicLazyReference() }
+    }
+
+    /// One route, method and status that has been counted.
+    struct Series {
+        let route: String
+        let method: String
+        let status: String
+        let reading: DurationTally.Reading
+    }
+
+    private static let methods: [HTTPRequest.Method] = [.get, .post, .put, .patch, .delete, .head, .options]
+    /// The statuses that an answer can have; any other is counted as `other`.
+    private static let statuses = [
+        200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 417, 421, 422,
+        428, 429, 431, 500, 501, 503, 505,
+    ]
+    /// What is counted for a path that is no route's.
+    static let unmatched = "unmatched"
+    private static let other = "other"
+
+    private let patterns: [String]
+    private let cells: [Cell]
+    /// The place of each status.
+    private let places: [UInt8]
+    private let inFlight = Atomic<Int>(0)
+
+    init(patterns: [String]) {
+        self.patterns = patterns
+        cells = (0..<(patterns.count + 1) * (Self.methods.count + 1)).map { _ in Cell() }
+        var places = [UInt8](repeating: UInt8(Self.statuses.count), count: 600)
+        for (place, status) in Self.statuses.enumerated() { places[status] = UInt8(place) }
+        self.places = places
+    }
+
+    /// How many requests are being answered.
+    var answering: Int { inFlight.load(ordering: .relaxed) }
+
+    func answerBegan() { inFlight.add(1, ordering: .relaxed) }
+    func answerEnded() { inFlight.subtract(1, ordering: .relaxed) }
+
+    /// - Parameter route: The route's place among the patterns, nil for a path that has none.
+    func add(route: Int?, method: HTTPRequest.Method, status: Int, nanoseconds: UInt64) {
+        let methodPlace = Self.methods.firstIndex(of: method) ?? Self.methods.count
+        let cell = cells[(route ?? patterns.count) * (Self.methods.count + 1) + methodPlace]
+        let place = places.indices.contains(status) ? Int(places[status]) : Self.statuses.count
+        let tally = cell.statuses[place].load() ?? cell.statuses[place].storeIfNil(DurationTally())
+        tally.add(nanoseconds: nanoseconds)
+    }
+
+    /// What the route is called where it is told of.
+    func name(ofRoute route: Int?) -> String { route.map { patterns[$0] } ?? Self.unmatched }
+
+    /// What the method is called where it is told of, which is nothing that a client could choose.
+    static func name(of method: HTTPRequest.Method) -> String { methods.contains(method) ? method.rawValue : other }
+
+    /// What has been counted, the routes in their order.
+    var series: [Series] {
+        var series: [Series] = []
+        let width = Self.methods.count + 1
+        for (number, cell) in cells.enumerated() {
+            for place in cell.statuses.indices {
+                guard let tally = cell.statuses[place].load() else { continue }
+                let (route, method) = (number / width, number % width)
+                series.append(
+                    Series(
+                        route: name(ofRoute: route < patterns.count ? route : nil),
+                        method: method < Self.methods.count ? Self.methods[method].rawValue : Self.other,
+                        status: place < Self.statuses.count ? String(Self.statuses[place]) : Self.other,
+                        reading: tally.reading))
+            }
+        }
+        return series
+    }
+}

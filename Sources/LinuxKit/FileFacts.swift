@@ -1,0 +1,74 @@
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// What stat(2) says of a file: enough to tell that its content is another than before, and who may read it.
+package struct FileFacts: Sendable, Equatable {
+    package let device: UInt64
+    package let inode: UInt64
+    package let size: UInt64
+    /// In nanoseconds since 1970; of the content, and of the content or the inode.
+    package let modified: Int64
+    package let changed: Int64
+    /// The user who owns it.
+    package let owner: UInt32
+    /// The mode without the file's type, such as 0o600.
+    package let permissions: UInt32
+    package let isRegular: Bool
+
+    private init(_ file: clinux_file) {
+        device = file.device
+        inode = file.inode
+        size = file.size
+        modified = file.modified
+        changed = file.changed
+        owner = file.owner
+        permissions = file.permissions
+        isRegular = file.is_regular
+    }
+
+    /// Whether nobody but root and the user this process runs as decides about the content.
+    package var isOursAlone: Bool { permissions & 0o077 == 0 && (owner == 0 || owner == geteuid()) }
+
+    /// The file at `path`, a symbolic link followed.
+    package static func at(_ path: FilePath) throws(SystemError) -> FileFacts {
+        var file = clinux_file()
+        try call(.stat, path) { unsafe path.withPlatformString { unsafe clinux_file_at($0, &file) } }
+        return FileFacts(file)
+    }
+
+    fileprivate static func of(_ descriptor: borrowing OwnedDescriptor, path: FilePath) throws(SystemError) -> FileFacts
+    {
+        var file = clinux_file()
+        let rawValue = descriptor.rawValue
+        try call(.stat, path) { unsafe clinux_file_of(rawValue, &file) }
+        return FileFacts(file)
+    }
+}
+
+extension FileSystem {
+    /// Reads a regular file, with the facts of the very file that was read.
+    ///
+    /// - Throws: `.read` with `.invalidArgument` for another kind of file.
+    package static func readWithFacts(_ path: FilePath) throws(SystemError) -> (content: [UInt8], facts: FileFacts) {
+        // Not waiting for the other end of a FIFO.
+        let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
+        let facts = try FileFacts.of(file, path: path)
+        guard facts.isRegular else { throw SystemError(.read, path, errno: .invalidArgument) }
+        return (try file.readToEnd(path: path), facts)
+    }
+
+    /// Runs `body` while no other process does so with the same directory (flock(2)).
+    package static func locking<Value>(_ directory: FilePath, _ body: () -> Value) throws(SystemError) -> Value {
+        let lock = try OwnedDescriptor.open(directory, O_RDONLY | O_DIRECTORY)
+        let rawValue = lock.rawValue
+        try call(.flock, directory) { clinux_flock(rawValue, LOCK_EX) }
+        defer { _ = clinux_flock(lock.rawValue, LOCK_UN) }
+        return body()
+    }
+}
+
+extension HostFacts {
+    /// Whether there is a group of that name (getgrnam(3)).
+    package static func hasGroup(_ name: String) -> Bool { unsafe getgrnam(name) != nil }
+}

@@ -1,0 +1,86 @@
+import CMicroHTTPD
+import Glibc
+import Synchronization
+
+/// An open connection, as the server keeps account of it: whether it is between requests, which is when a server that
+/// drains may close it.
+final class LiveConnection: Sendable {
+    private enum Phase {
+        static let idle = 0
+        /// From the request line to the last byte of the answer.
+        static let busy = 1
+        /// Nothing is read any more but what had arrived before.
+        static let closing = 2
+    }
+
+    /// Until when it may be in the state it is in.
+    let account: ConnectionAccount
+    /// What is remembered of its TLS session; it keeps the credentials, which GnuTLS does not.
+    let tls: TLSConnection?
+    private let descriptor: CInt
+    private let phase = Atomic<Int>(Phase.idle)
+
+    init(descriptor: CInt, account: ConnectionAccount, tls: TLSConnection?) {
+        self.descriptor = descriptor
+        self.account = account
+        self.tls = tls
+    }
+
+    /// Notes that a request begins; false says that the connection is being closed.
+    func requestBegan() -> Bool {
+        phase.compareExchange(expected: Phase.idle, desired: Phase.busy, ordering: .relaxed).original != Phase.closing
+    }
+
+    func requestEnded() {
+        _ = phase.compareExchange(expected: Phase.busy, desired: Phase.idle, ordering: .relaxed)
+    }
+
+    /// Whether the connection is between requests, and nothing of the next one waits in its socket.
+    var isQuiet: Bool {
+        guard phase.load(ordering: .relaxed) == Phase.idle else { return false }
+        var byte: UInt8 = 0
+        return unsafe recv(descriptor, &byte, 1, CInt(MSG_PEEK | MSG_DONTWAIT)) <= 0
+    }
+
+    /// Closes the connection in order, unless a request has begun: libmicrohttpd sees an end, as if the client's.
+    ///
+    /// Call it while the connection is in ``LiveConnections``: libmicrohttpd may close the descriptor afterwards.
+    func closeIfIdle() {
+        let (isIdle, _) = phase.compareExchange(expected: Phase.idle, desired: Phase.closing, ordering: .relaxed)
+        // Bytes that arrived a moment ago are read before the end is, and refused.
+        if isIdle { _ = Glibc.shutdown(descriptor, CInt(SHUT_RD)) }
+    }
+}
+
+/// The connections of a server that are open now.
+final class LiveConnections: Sendable {
+    private struct Entry {
+        let connection: LiveConnection
+        var wasQuiet = false
+    }
+
+    private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
+
+    func add(_ connection: LiveConnection) {
+        entries.withLock { $0[ObjectIdentifier(connection)] = Entry(connection: connection) }
+    }
+
+    func remove(_ connection: LiveConnection) {
+        _ = entries.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) }
+    }
+
+    var isEmpty: Bool { entries.withLock { $0.isEmpty } }
+
+    /// Closes those that are quiet for the second time in a row: a request that is half in libmicrohttpd's memory is not
+    /// seen, but is there within a moment.
+    func closeQuiet() {
+        // Under the lock: a connection is removed before its descriptor is closed.
+        entries.withLock { entries in
+            for (key, entry) in entries {
+                let isQuiet = entry.connection.isQuiet
+                if isQuiet, entry.wasQuiet { entry.connection.closeIfIdle() }
+                entries[key]?.wasQuiet = isQuiet
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Glibc
+
+/// Who may use what: a row for each operation of the API. Tests hold the table of routes, the description and the running
+/// daemon to it, so that none can be added without one.
+package struct AccessRow: Sendable, CustomStringConvertible {
+    /// As the description has it.
+    package let method: String
+    package let template: String
+    /// The least role; nil for what everybody may ask.
+    package let role: String?
+    /// The right that a refusal names.
+    package let right: String
+    /// What to ask, and what those are answered who may.
+    package let path: String
+    package let body: String?
+    package let answers: Set<Int>
+
+    private init(
+        _ method: String, _ template: String, _ role: String?, _ right: String, _ path: String? = nil,
+        body: String? = nil, answers: Set<Int>
+    ) {
+        self.method = method
+        self.template = template
+        self.role = role
+        self.right = right
+        self.path = path ?? template
+        self.body = body
+        self.answers = answers
+    }
+
+    package var operation: String { "\(method) \(template)" }
+    package var description: String { operation }
+
+    /// The roles, each with what the ones before it may do.
+    package static let roles = ["viewer", "operator", "admin"]
+
+    /// Whether somebody of that role may.
+    package func admits(_ role: String) -> Bool {
+        guard let least = self.role else { return true }
+        return (Self.roles.firstIndex(of: role) ?? -1) >= (Self.roles.firstIndex(of: least) ?? .max)
+    }
+
+    package static let all = [
+        AccessRow("GET", "/healthz", nil, "open", answers: [200]),
+        AccessRow("GET", "/readyz", "viewer", "read", answers: [200]),
+        AccessRow("GET", "/openapi.yaml", "viewer", "read", answers: [200]),
+        AccessRow("GET", "/metrics", "viewer", "read", answers: [200]),
+        AccessRow("GET", "/v1/version", "viewer", "read", answers: [200]),
+        AccessRow("GET", "/v1/host", "viewer", "read", answers: [200]),
+        AccessRow("GET", "/v1/events", "viewer", "read", "/v1/events?since=0&wait=1", answers: [410]),
+        AccessRow("GET", "/v1/namespaces", "viewer", "read", answers: [200]),
+        AccessRow("GET", "/v1/namespaces/{name}", "viewer", "read", "/v1/namespaces/none", answers: [404]),
+        AccessRow("POST", "/v1/namespaces", "operator", "create", body: "{}", answers: [201]),
+        AccessRow(
+            "PUT", "/v1/namespaces/{name}", "operator", "create", "/v1/namespaces/m", body: "{}", answers: [200, 201]),
+        AccessRow("POST", "/v1/namespaces:batch", "operator", "create", body: #"{"items":[{}]}"#, answers: [200]),
+        AccessRow(
+            "PATCH", "/v1/namespaces/{name}", "operator", "change", "/v1/namespaces/none", body: "{}", answers: [404]),
+        AccessRow(
+            "POST", "/v1/namespaces/{name}/renew", "operator", "change", "/v1/namespaces/none/renew", answers: [404]),
+        AccessRow("DELETE", "/v1/namespaces/{name}", "operator", "delete", "/v1/namespaces/none", answers: [404]),
+        AccessRow("DELETE", "/v1/namespaces", "operator", "delete", "/v1/namespaces?label=none=x", answers: [200]),
+        AccessRow(
+            "GET", "/v1/namespaces/{name}/processes", "operator", "inspect", "/v1/namespaces/none/processes",
+            answers: [404]),
+        AccessRow(
+            "GET", "/v1/processes/{pid}/namespace", "operator", "inspect", "/v1/processes/\(getpid())/namespace",
+            answers: [200]),
+        AccessRow("POST", "/v1/namespaces:prune", "admin", "prune", answers: [200]),
+    ]
+}

@@ -18,11 +18,12 @@ final class WarmNamespace: Sendable {
 /// Whatever is handed out cannot be told from a namespace made on demand. The ones with the loopback interface up are
 /// kept apart from the ones that never had it up, since lowering it again leaves its addresses behind; there are as many
 /// of each as the last creates asked for. When a setting that namespaces inherit changes, all of them are dropped. They
-/// are dropped as well when the kernel refuses to make another one, because what is asked for comes first.
+/// are dropped as well when the kernel refuses to make another one, because what is asked for comes first; and there are
+/// fewer when memory is short.
 package final class WarmPool: Preparation {
     /// What the pool is and has done, for those who look after the host.
     package struct Facts: Sendable, Equatable {
-        /// How many namespaces it is to hold; 0 when it is off.
+        /// How many namespaces it is to hold: fewer than it was made for when memory is short, 0 when it is off.
         package var capacity = 0
         /// How many it holds now.
         package var size = 0
@@ -30,17 +31,28 @@ package final class WarmPool: Preparation {
         package var hits = 0
         /// Creates that found none, and made their own.
         package var misses = 0
-        /// Namespaces made in advance.
-        package var refills = 0
-        /// How long that took, in all.
-        package var refillTime = Duration.zero
-        /// Namespaces dropped: a setting had changed, the other kind was wanted, or memory was short.
-        package var dropped = 0
+        /// Namespaces that were made in advance and dropped, by the cause.
+        fileprivate var drops: [Cause: Int] = [:]
         /// Times that the kernel refused to make one in advance.
         package var failures = 0
 
         /// Of a pool that is off.
         package init() {}
+
+        /// Namespaces that were made in advance and dropped.
+        package func dropped(_ cause: Cause) -> Int { drops[cause] ?? 0 }
+    }
+
+    /// Why a namespace was dropped.
+    package enum Cause: String, Sendable, CaseIterable {
+        /// A setting that namespaces inherit has changed.
+        case settings
+        /// The other kind was asked for.
+        case kind
+        /// The host was short of memory.
+        case memory
+        /// The kernel had refused to make another one.
+        case refusal
     }
 
     fileprivate struct State: ~Copyable {
@@ -59,25 +71,50 @@ package final class WarmPool: Preparation {
     }
 
     private let state: Mutex<State>
+    private let availableMemory: @Sendable () -> UInt64?
+    private let checkInterval: Duration
+    /// What making one in advance took.
+    package let refills = DurationTally()
 
     /// How long a new daemon has more important things to do.
     private static let startDelay = Duration.milliseconds(50)
     /// How long the pool stays empty after the kernel refused to make a namespace.
     fileprivate static let rest = Duration.seconds(10)
-    /// How often settings are read that may have been changed unnoticed.
-    private static let checkInterval = Duration.seconds(5)
 
-    /// An empty pool for `capacity` namespaces; call from the namespace that the workers call home.
-    package init(capacity: Int) throws(SystemError) {
+    /// An empty pool for `capacity` namespaces, or as many as a quarter of the process's descriptors; call from the
+    /// namespace that the workers call home.
+    ///
+    /// - Parameters:
+    ///   - availableMemory: How many bytes the host has left, nil where that is unknown.
+    ///   - checkInterval: How often that is asked, and settings are read that may have been changed unnoticed.
+    package init(
+        capacity: Int, availableMemory: @escaping @Sendable () -> UInt64? = HostMemory.available,
+        checkInterval: Duration = .seconds(5)
+    ) throws(SystemError) {
         let now = ContinuousClock.now
         let settings = capacity > 0 ? try InheritedSettings() : nil
+        let most = settings == nil ? 0 : min(capacity, ProcessStatistics.descriptorLimit.map { Int($0 / 4) } ?? .max)
         var facts = Facts()
-        if settings != nil { facts.capacity = capacity }
+        facts.capacity = min(most, Self.room(in: availableMemory()))
+        self.availableMemory = availableMemory
+        self.checkInterval = checkInterval
         state = Mutex(
             State(
-                settings: settings, facts: facts, wanted: Array(repeating: true, count: facts.capacity),
-                restsUntil: now + Self.startDelay, nextCheck: now + Self.checkInterval, yieldedUntil: now))
+                settings: settings, facts: facts, wanted: Array(repeating: true, count: most),
+                restsUntil: now + Self.startDelay, nextCheck: now + checkInterval, yieldedUntil: now))
     }
+
+    /// How many namespaces that nobody has asked for a host may hold that has so much memory left: they take a sixteenth
+    /// of what it does not need for worse.
+    private static func room(in memory: UInt64?) -> Int {
+        guard let memory else { return .max }
+        let (spare, isShort) = memory.subtractingReportingOverflow(reserve)
+        return isShort ? 0 : Int(spare / 16 / size)
+    }
+
+    private static let reserve: UInt64 = 64 << 20
+    /// What the kernel takes for a namespace, measured with thousands of them.
+    private static let size: UInt64 = 256 << 10
 
     /// What it is and has done.
     package var facts: Facts {
@@ -97,6 +134,7 @@ package final class WarmPool: Preparation {
     package func close() {
         let dropped = state.withLock { state in
             state.facts.capacity = 0
+            state.wanted = []
             return state.empty()
         }
         withExtendedLifetime(dropped) {}
@@ -114,10 +152,10 @@ extension WarmPool {
     func take(up: Bool) -> WarmNamespace? {
         var outdated: [WarmNamespace] = []
         let taken = state.withLock { state -> WarmNamespace? in
-            guard state.facts.capacity > 0 else { return nil }
+            guard !state.wanted.isEmpty else { return nil }
             state.wanted.removeFirst()
             state.wanted.append(up)
-            if state.size > 0, state.settings?.haveChanged() ?? true { outdated = state.empty() }
+            if state.size > 0, state.settings?.haveChanged() ?? true { outdated = state.drop(.settings) }
             let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
             if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
             return taken
@@ -170,7 +208,7 @@ extension WarmPool {
 extension WarmPool {
     package var delay: Duration? {
         state.withLock { state -> Duration? in
-            guard state.facts.capacity > 0 else { return nil }
+            guard !state.wanted.isEmpty else { return nil }
             let now = ContinuousClock.now
             if now < state.restsUntil { return state.restsUntil - now }
             guard state.nextKind == nil else { return state.size == 0 ? Self.eagerDelay : Self.quietDelay }
@@ -184,25 +222,31 @@ extension WarmPool {
     /// With something in it, making more would get in the way of what goes on.
     private static let quietDelay = Duration.milliseconds(2)
 
-    /// Makes one namespace, or reads the settings again if that is due.
+    /// Makes one namespace, or looks at settings and memory again if that is due.
     package func perform(on thread: inout KernelThread) {
         let start = ContinuousClock.now
-        var outdated: [WarmNamespace] = []
+        let isDue = state.withLock { start >= $0.nextCheck }
+        let room = isDue ? Self.room(in: availableMemory()) : nil
+        var dropped: [WarmNamespace] = []
         let kind = state.withLock { state -> Bool? in
-            guard state.facts.capacity > 0, start >= state.restsUntil else { return nil }
-            let isDue = start >= state.nextCheck
-            if isDue { state.nextCheck = start + Self.checkInterval }
+            guard !state.wanted.isEmpty, start >= state.restsUntil else { return nil }
             if isDue ? state.settings?.reread() ?? true : state.settings?.haveChanged() ?? true {
-                outdated = state.empty()
+                dropped = state.drop(.settings)
+            }
+            if let room {
+                state.nextCheck = start + checkInterval
+                dropped += state.fit(in: room)
             }
             state.making = state.nextKind
             return state.making
         }
-        withExtendedLifetime(outdated) {}
-        guard let kind else { return }
-        let result = Result { () throws(SystemError) in try Self.make(up: kind, on: &thread) }
-        let dropped = state.withLock { state in state.store(result, up: kind, since: start) }
         withExtendedLifetime(dropped) {}
+        guard let kind else { return }
+        let begin = SystemTime.monotonicNanoseconds
+        let result = Result { () throws(SystemError) in try Self.make(up: kind, on: &thread) }
+        refills.add(nanoseconds: SystemTime.monotonicNanoseconds - begin)
+        let excess = state.withLock { state in state.store(result, up: kind) }
+        withExtendedLifetime(excess) {}
     }
 
     private static func make(up: Bool, on thread: inout KernelThread) throws(SystemError) -> WarmNamespace {
@@ -219,27 +263,51 @@ extension WarmPool.State {
 
     /// The kind that there are too few of; nil when there are enough.
     fileprivate var nextKind: Bool? {
-        let wantedUp = wanted.count(where: \.self)
+        let wantedUp = wantedUp
         if size >= facts.capacity, up.count == wantedUp { return nil }
         return up.count < wantedUp
     }
 
+    /// How many are to be up, in the proportion of what was asked for.
+    private var wantedUp: Int {
+        guard !wanted.isEmpty else { return 0 }
+        return (wanted.count(where: \.self) * facts.capacity + wanted.count / 2) / wanted.count
+    }
+
     fileprivate mutating func empty() -> [WarmNamespace] {
-        facts.dropped += size
         defer { (up, down) = ([], []) }
         return up + down
+    }
+
+    fileprivate mutating func drop(_ cause: WarmPool.Cause) -> [WarmNamespace] {
+        count(size, cause)
+        return empty()
+    }
+
+    private mutating func count(_ number: Int, _ cause: WarmPool.Cause) { facts.drops[cause, default: 0] += number }
+
+    /// Sees to it that there are no more than there is room for.
+    fileprivate mutating func fit(in room: Int) -> [WarmNamespace] {
+        facts.capacity = min(wanted.count, room)
+        var excess: [WarmNamespace] = []
+        while size > facts.capacity {
+            let namespace = up.count > wantedUp || down.isEmpty ? up.popLast() : down.popLast()
+            excess += namespace.map { [$0] } ?? []
+        }
+        count(excess.count, .memory)
+        return excess
     }
 
     /// Leaves the room to others for a while.
     fileprivate mutating func giveUp(at now: ContinuousClock.Instant) -> [WarmNamespace] {
         restsUntil = now + WarmPool.rest
         if size > 0 { yieldedUntil = now + WarmPool.patience }
-        return empty()
+        return drop(.refusal)
     }
 
     /// Takes in what was made, and answers what there is no place for any more.
     fileprivate mutating func store(
-        _ result: Result<WarmNamespace, SystemError>, up isUp: Bool, since start: ContinuousClock.Instant
+        _ result: Result<WarmNamespace, SystemError>, up isUp: Bool
     ) -> [WarmNamespace] {
         making = nil
         let now = ContinuousClock.now
@@ -248,21 +316,19 @@ extension WarmPool.State {
             facts.failures += 1
             return giveUp(at: now)
         case .success(let namespace):
-            facts.refills += 1
-            facts.refillTime += now - start
-            guard facts.capacity > 0, now >= restsUntil else {
-                facts.dropped += 1
+            guard !wanted.isEmpty, now >= restsUntil else {
+                count(1, .refusal)
                 return [namespace]
             }
             // Which values it has is unknown if one was written while it was made.
             if settings?.wereWritten() ?? true {
-                facts.dropped += 1
-                return (settings?.reread() ?? true ? empty() : []) + [namespace]
+                count(1, .settings)
+                return (settings?.reread() ?? true ? drop(.settings) : []) + [namespace]
             }
             var excess: WarmNamespace?
             if size >= facts.capacity { excess = isUp ? down.popLast() : up.popLast() }
             if isUp { up.append(namespace) } else { down.append(namespace) }
-            facts.dropped += excess == nil ? 0 : 1
+            count(excess == nil ? 0 : 1, .kind)
             return excess.map { [$0] } ?? []
         }
     }

@@ -89,9 +89,6 @@ package final class LinuxKernel: NamespaceKernel {
         self.pool = pool
     }
 
-    /// What is made in advance, and how much that has helped.
-    package var warmPool: WarmPool.Facts { pool?.facts ?? WarmPool.Facts() }
-
     package var directory: String { namespaces.directory.path.string }
 
     package func prepareDirectory() async throws(SystemError) -> UInt64 {
@@ -102,7 +99,7 @@ package final class LinuxKernel: NamespaceKernel {
         _ orders: [NamespaceOrder], mountID: UInt64
     ) async -> [Result<NamespaceStatus, SystemError>] {
         // Nobody waits for a batch by the moment, and it would leave nothing for those who do.
-        let source = orders.count == 1 ? pool : nil
+        let preferred = orders.count == 1 ? pool : nil
         let joins = orders.count == 1 && isAwaited(orders[0])
         do throws(SystemError) {
             return try await workers.run(joinsPreparation: joins) { [namespaces, pool] (thread) throws(SystemError) in
@@ -110,11 +107,12 @@ package final class LinuxKernel: NamespaceKernel {
                 results.reserveCapacity(orders.count)
                 for order in orders {
                     do throws(SystemError) {
-                        results.append(
-                            .success(
-                                try makingRoom(in: pool) { () throws(SystemError) in
-                                    try namespaces.fill(order, mountID: mountID, from: source, on: &thread)
-                                }))
+                        var source = preferred
+                        let status = try makingRoom(in: pool) { () throws(SystemError) in
+                            // A pool that makes room has nothing left for the next attempt.
+                            try namespaces.fill(order, mountID: mountID, from: source.take(), on: &thread)
+                        }
+                        results.append(.success(status))
                     } catch {
                         results.append(.failure(error))
                     }
@@ -209,7 +207,11 @@ package final class LinuxKernel: NamespaceKernel {
     }
 
     package func hostFacts() async throws(SystemError) -> HostFacts {
-        try await blocking { [namespaces] () throws(SystemError) in try HostFacts.read(directory: namespaces.directory)
+        try await blocking { [namespaces, pool] () throws(SystemError) in
+            var facts = try HostFacts.read(directory: namespaces.directory)
+            // Neither a process nor a mount shows these.
+            facts.namespacesInUse += pool?.facts.size ?? 0
+            return facts
         }
     }
 

@@ -64,7 +64,7 @@ struct Daemon {
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
                     manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
-                    lifecycle: lifecycle, pool: workers, audit: audit, logger: logger),
+                    lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",
@@ -72,13 +72,14 @@ struct Daemon {
                     "version": "\(Version.current)", "directory": "\(directory.path)",
                     "entries": "\(found.entries)", "created": "\(found.created)", "adopted": "\(found.adopted)",
                     "external": "\(found.external)", "stale": "\(found.stale)", "leases": "\(found.leases)",
-                    "undone": "\(found.undone)", "setAside": "\(found.setAside)",
+                    "undone": "\(found.undone)", "setAside": "\(found.setAside)", "warm": "\(pool.facts.capacity)",
                     "listening": "\(server.addresses.joined(separator: ","))",
                 ])
             await Life(
                 settings: settings.life, manager: service, lifecycle: lifecycle, server: server, events: manager.events,
                 reloads: reloads(of: server, audit, tokens), vitals: .daemon(manager, workers), logger: logger
             ).run(signals)
+            pool.close()
         } catch {
             await manager.stop()
             await workers.stop()

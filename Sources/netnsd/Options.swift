@@ -39,6 +39,7 @@ struct Options: ParsableArguments {
     var workers: Int?
 
     @OptionGroup var pool: PoolOptions
+
     @OptionGroup(title: "Limits") var limits: LimitOptions
 
     @Option(help: "trace, debug, info, notice, warning, error or critical. [NETNSD_LOG_LEVEL] (default: info)")

@@ -34,7 +34,7 @@ struct FaultInjectionTests {
             try await daemon.send("PUT", "/v1/namespaces/other")
             try await daemon.send("DELETE", "/v1/namespaces/other")
             try await Task.sleep(for: .milliseconds(200))
-            let before = try daemon.resources
+            let before = try await daemon.filledResources()
             let response = try await injecting(fault, into: daemon) {
                 try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#)
             }

@@ -4,7 +4,7 @@ import SystemPackage
 
 @testable import LinuxKit
 
-/// A pool of two, the workers that fill it, and a directory for what is taken from it.
+/// A pool, the workers that fill it, and a directory for what is taken from it.
 final class WarmPoolBench: Sendable {
     let scratch: Scratch
     let pool: WarmPool
@@ -12,10 +12,10 @@ final class WarmPoolBench: Sendable {
     private let mountID: UInt64
     private let heldBefore: Set<UInt64>
 
-    fileprivate init() throws {
+    fileprivate init(_ makePool: () throws -> WarmPool) throws {
         scratch = try Scratch()
         heldBefore = try Self.openNamespaces()
-        pool = try WarmPool(capacity: 2)
+        pool = try makePool()
         mountID = try scratch.directory.prepare()
         workers = try KernelWorkers(count: 2, preparation: pool)
     }
@@ -45,6 +45,16 @@ final class WarmPoolBench: Sendable {
                 _ = try await create("fill", up: up)
                 _ = try scratch.namespaces.remove(Array("fill".utf8))
             }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw SystemError(.unshare, errno: .timedOut)
+    }
+
+    /// Waits until the pool is to hold so many, and does.
+    func settle(at count: Int) async throws {
+        for _ in 0..<400 {
+            let facts = pool.facts
+            if facts.capacity == count, facts.size == count { return }
             try await Task.sleep(for: .milliseconds(5))
         }
         throw SystemError(.unshare, errno: .timedOut)
@@ -90,8 +100,10 @@ final class WarmPoolBench: Sendable {
 }
 
 /// Runs `body` with a pool of its own, and leaves nothing behind.
-func withPool(_ body: (WarmPoolBench) async throws -> Void) async throws {
-    let bench = try WarmPoolBench()
+func withPool(
+    _ makePool: () throws -> WarmPool = { try WarmPool(capacity: 2) }, _ body: (WarmPoolBench) async throws -> Void
+) async throws {
+    let bench = try WarmPoolBench(makePool)
     var failure: (any Error)?
     do { try await body(bench) } catch { failure = error }
     await bench.workers.stop()

@@ -26,7 +26,9 @@ struct WarmPoolTests {
             for command in [
                 "ip -d link", "ip -d address", "ip -4 route show table all", "ip -6 route show table all", "ip rule",
                 "ip -6 rule", "ip neighbour", "ip netconf", "ip xfrm policy", "ip maddress",
-                "iptables-save", "ip6tables-save", "cat /proc/net/dev /proc/net/protocols /proc/net/snmp",
+                "cat /proc/net/dev /proc/net/protocols /proc/net/snmp /proc/net/snmp6 /proc/net/netstat",
+                "cat /proc/net/ip_tables_names /proc/net/ip6_tables_names /proc/net/arp_tables_names",
+                "grep -r '' /proc/net/netfilter", "iptables-save", "ip6tables-save",
             ] {
                 let (first, second) = (try bench.run(command, in: "warm"), try bench.run(command, in: "fresh"))
                 #expect(first == second, "\(command)")
@@ -87,12 +89,12 @@ struct WarmPoolTests {
             try await bench.fill(up: true)
 
             let number = try #require(Int(value))
-            let dropped = bench.pool.facts.dropped
+            let dropped = bench.pool.facts.dropped(.settings)
             try write("\(number == 0 ? 128 : number + 1)", to: path)
             defer { try? write(value, to: path) }
             _ = try await bench.create("changed", up: true)
             #expect(bench.pool.facts.hits == 1)
-            #expect(bench.pool.facts.dropped > dropped)
+            #expect(bench.pool.facts.dropped(.settings) > dropped)
             _ = try await bench.create("fresh", up: true, warm: false)
             let (first, second) = (try await bench.settings(of: "changed"), try await bench.settings(of: "fresh"))
             #expect(first == second)
@@ -117,6 +119,48 @@ struct WarmPoolTests {
         try write(value, to: path)
         let haveChangedBack = settings.haveChanged()
         #expect(wereWritten && haveChanged && haveChangedBack)
+    }
+
+    @Test("the pool is smaller while memory is short, keeps what it was asked for most, and grows again")
+    func shortMemory() async throws {
+        let available = Mutex<UInt64?>(nil)
+        let pool = {
+            try WarmPool(
+                capacity: 4, availableMemory: { available.withLock { $0 } }, checkInterval: .milliseconds(50))
+        }
+        try await withPool(pool) { bench in
+            try await bench.fill(up: true)
+            #expect(bench.pool.facts.size == 4)
+            // A quarter of a mebibyte is for a namespace, and a sixteenth of what is over for all.
+            available.withLock { $0 = (64 + 2 * 4) << 20 }
+            try await bench.settle(at: 2)
+            #expect(bench.pool.facts.dropped(.memory) == 2)
+            #expect(bench.pool.isAllOfKind(up: true))
+            #expect(try bench.heldNamespaces().count == 2)
+            #expect(try await bench.create("hit", up: true).isLoopbackUp)
+            #expect(bench.pool.facts.hits == 1)
+            available.withLock { $0 = 1 << 20 }
+            try await bench.settle(at: 0)
+            #expect(try bench.heldNamespaces().isEmpty)
+            #expect(try await bench.create("miss", up: true).isLoopbackUp)
+            #expect(bench.pool.facts.misses == 1)
+            available.withLock { $0 = nil }
+            try await bench.settle(at: 4)
+        }
+    }
+
+    @Test("a pool that is made while memory is short begins small")
+    func shortFromTheBegin() throws {
+        #expect(try WarmPool(capacity: 4, availableMemory: { 1 << 20 }).facts.capacity == 0)
+        #expect(try WarmPool(capacity: 4, availableMemory: { nil }).facts.capacity == 4)
+        #expect(try WarmPool(capacity: 4, availableMemory: { .max }).facts.capacity == 4)
+    }
+
+    @Test("what the host has left is known, and less than all")
+    func memory() throws {
+        let available = try #require(HostMemory.available())
+        #expect(available > 1 << 20)
+        #expect(available < UInt64(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))))
     }
 
     @Test("workers that fill a pool are home afterwards, and a closed pool stays empty")

@@ -20,6 +20,16 @@ extension Daemon {
         throw TestFailure("\(try heldNamespaces().count) namespaces are held, not \(count)")
     }
 
+    /// What the daemon holds once it has as many namespaces made in advance as it is to have.
+    package func filledResources() async throws -> Resources {
+        for _ in 0..<500 {
+            let metrics = try await metrics
+            if metrics.sum("netnsd_warm_namespaces") == metrics.sum("netnsd_warm_capacity") { return try resources }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw TestFailure("the daemon makes no more namespaces in advance: \(try heldNamespaces())")
+    }
+
     /// How long its threads have run, those that have ended left out.
     package var processorTime: Duration {
         get throws {

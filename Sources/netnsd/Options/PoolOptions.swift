@@ -16,7 +16,7 @@ struct PoolOptions: ParsableArguments {
     ///
     /// - Throws: `ValidationError` with a line for the user.
     func namespaces(environment: [String: String], workers: Int) throws -> Int {
-        var number = warm ?? 2 * workers
+        var number = warm ?? min(2 * workers, Self.mostWarm)
         if warm == nil, let text = environment["NETNSD_WARM"], !text.isEmpty {
             guard let value = Int(text) else { throw ValidationError("NETNSD_WARM cannot be '\(text)'.") }
             number = value

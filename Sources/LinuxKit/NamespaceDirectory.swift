@@ -64,20 +64,22 @@ package struct NamespaceDirectory: Sendable {
     }
 
     /// Gives an existing network namespace a name, or leaves nothing behind; parameters and errors as for
-    /// ``create(_:raisingLoopback:mountID:on:announce:withdraw:)``.
+    /// ``create(_:raisingLoopback:mountID:from:on:announce:withdraw:)``.
     ///
+    /// - Parameter pool: What is not to hand out the namespace any more.
     /// The namespace is opened first and bound through the descriptor, so that what was looked at is what gets the name.
     ///
     /// - Throws: besides, `.openSource` and `.verifySource` as ``NamespaceSource`` does.
     package func adopt(
-        _ source: NamespaceSource, as name: [UInt8], mountID: UInt64, on thread: inout KernelThread,
-        announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
+        _ source: NamespaceSource, as name: [UInt8], mountID: UInt64, outOf pool: WarmPool? = nil,
+        on thread: inout KernelThread, announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         let path = path(of: name)
         try directory.verify(mountID: mountID)
         try refuseTaken(path)
         let namespace = try source.open()
         let status = try look(into: namespace, path: source.path, on: &thread)
+        pool?.disown(status.identity)
         return try publish(Self.handle(namespace), status, as: path, announce: announce, withdraw: withdraw)
     }
 

@@ -125,6 +125,9 @@ package final class WarmPool: Preparation {
         }
     }
 
+    /// Whether it will never hold one: closed, made for none, or in a network namespace that is not the host's first.
+    package var isOff: Bool { state.withLock { $0.wanted.isEmpty } }
+
     /// Whether it holds only namespaces with loopback up, or none with.
     func isAllOfKind(up: Bool) -> Bool {
         state.withLock { state in up ? state.down.isEmpty : state.up.isEmpty }
@@ -162,6 +165,18 @@ extension WarmPool {
         }
         withExtendedLifetime(outdated) {}
         return taken
+    }
+
+    /// Lets go of a namespace that gets a name otherwise: an administrator can name every descriptor there is, also one of
+    /// this process. Whoever took it before that knows it has a second name.
+    func disown(_ identity: NamespaceIdentity) {
+        let dropped = state.withLock { state in
+            let before = (up: state.up, down: state.down)
+            state.up.removeAll { $0.status.identity.isSame(as: identity) }
+            state.down.removeAll { $0.status.identity.isSame(as: identity) }
+            return before
+        }
+        withExtendedLifetime(dropped) {}
     }
 
     /// Whether a namespace of the kind is being made, and there is none: a create does best to wait for that one.
@@ -243,7 +258,9 @@ extension WarmPool {
         withExtendedLifetime(dropped) {}
         guard let kind else { return }
         let begin = SystemTime.monotonicNanoseconds
-        let result = Result { () throws(SystemError) in try Self.make(up: kind, on: &thread) }
+        var result = Result { () throws(SystemError) in try Self.make(up: kind, on: &thread) }
+        // A thread that is lost for this must not be followed by all the others.
+        if !thread.isHome { result = .failure(SystemError(.setns, errno: .notPermitted)) }
         refills.add(nanoseconds: SystemTime.monotonicNanoseconds - begin)
         let excess = state.withLock { state in state.store(result, up: kind) }
         withExtendedLifetime(excess) {}

@@ -110,7 +110,7 @@ package final class LinuxKernel: NamespaceKernel {
                         var source = preferred
                         let status = try makingRoom(in: pool) { () throws(SystemError) in
                             // A pool that makes room has nothing left for the next attempt.
-                            try namespaces.fill(order, mountID: mountID, from: source.take(), on: &thread)
+                            try namespaces.fill(order, mountID: mountID, from: source.take(), of: pool, on: &thread)
                         }
                         results.append(.success(status))
                     } catch {
@@ -231,16 +231,17 @@ private func makingRoom<Value>(
 
 extension NamespaceDirectory {
     fileprivate func fill(
-        _ order: NamespaceOrder, mountID: UInt64, from pool: WarmPool?, on thread: inout KernelThread
+        _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
+        on thread: inout KernelThread
     ) throws(SystemError) -> NamespaceStatus {
         switch order.kind {
         case .new(let loopback):
             try create(
-                order.name.bytes, raisingLoopback: loopback == .up, mountID: mountID, from: pool, on: &thread,
+                order.name.bytes, raisingLoopback: loopback == .up, mountID: mountID, from: source, on: &thread,
                 announce: order.announce, withdraw: order.withdraw)
-        case .existing(let source):
+        case .existing(let existing):
             try adopt(
-                source, as: order.name.bytes, mountID: mountID, on: &thread, announce: order.announce,
+                existing, as: order.name.bytes, mountID: mountID, outOf: pool, on: &thread, announce: order.announce,
                 withdraw: order.withdraw)
         }
     }

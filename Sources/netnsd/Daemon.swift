@@ -37,7 +37,7 @@ struct Daemon {
         let store = try RecordStore(directory: state)
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
         let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
-        let pool = try WarmPool(capacity: settings.warmNamespaces)
+        let pool = try warmPool()
         defer { pool.close() }
         let workers = try KernelWorkers(count: settings.workers, preparation: pool) { store.restock() }
         let kernel = try LinuxKernel(directory: directory, workers: workers, pool: pool)
@@ -92,6 +92,20 @@ struct Daemon {
         lastResort.cancel()
         await audit?.close()
         logger.notice("netnsd has stopped; the namespaces stay")
+    }
+
+    /// What makes creates short, and is no reason not to start.
+    private func warmPool() throws -> WarmPool {
+        do throws(SystemError) {
+            let pool = try WarmPool(capacity: settings.warmNamespaces)
+            if pool.isOff, settings.warmNamespaces > 0 {
+                logger.notice("nothing is made in advance: what new namespaces start with cannot be seen from this one")
+            }
+            return pool
+        } catch {
+            logger.warning("nothing is made in advance", metadata: ["cause": "\(error)"])
+            return try WarmPool(capacity: 0)
+        }
     }
 
     /// What SIGHUP reads anew.

@@ -49,6 +49,26 @@ struct WarmTests {
         }
     }
 
+    @Test("One that an administrator names by the daemon's own descriptor is handed out to nobody else")
+    func ownDescriptor() async throws {
+        try await withDaemon(arguments: ["--warm", "1"]) { daemon in
+            try await daemon.waitForWarmNamespaces(1)
+            let directory = "/proc/\(daemon.pid)/fd"
+            let manager = FileManager.default
+            let held = try daemon.heldNamespaces()
+            let descriptor = try #require(
+                try manager.contentsOfDirectory(atPath: directory).first { number in
+                    let link = try? manager.destinationOfSymbolicLink(atPath: "\(directory)/\(number)")
+                    return link.map(held.contains) ?? false
+                })
+            let source = #"{"name":"a","from":{"path":"\#(directory)/\#(descriptor)"}}"#
+            #expect(try await daemon.send("POST", "/v1/namespaces", body: source).status == 201)
+            #expect(try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"b"}"#).status == 201)
+            let namespaces = try await daemon.send("GET", "/v1/namespaces").json["namespaces"]?.array ?? []
+            #expect(Set(namespaces.map { $0["inode"]?.int }).count == 2)
+        }
+    }
+
     @Test("Metrics and host tell how many there are, who got one, and why others were dropped")
     func told() async throws {
         try await withDaemon(arguments: ["--warm", "2"]) { daemon in
@@ -71,7 +91,7 @@ struct WarmTests {
 
             try await daemon.waitForWarmNamespaces(2)
             let held = try daemon.heldNamespaces()
-            let setting = "/proc/sys/net/ipv4/neigh/default/proxy_qlen"
+            let setting = "/proc/sys/net/ipv4/conf/default/igmpv3_unsolicited_report_interval"
             let value = try String(contentsOfFile: setting, encoding: .utf8).filter(\.isNumber)
             let other = "\((Int(value) ?? 0) + 1)"
             try await Command.check("sh", ["-c", "echo \(other) > \(setting)"])

@@ -262,9 +262,8 @@ package final class KernelWorkers: Sendable {
     }
 
     private func threadEnded(replace: Bool) {
-        // While the pool is stopping, the queue may still need one.
         // The new thread inherits the wrong namespace from this one, and leaves it in KernelThread's initializer. If it
-        // cannot, it ends here as well, and its replacement tries again.
+        // cannot, it ends here as well, and its replacement tries again. A pool that stops lets its queue end.
         if replace, !state.withLock({ $0.isStopping && $0.queue.isEmpty }) {
             do throws(SystemError) {
                 try startThread()

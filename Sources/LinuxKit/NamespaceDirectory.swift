@@ -66,9 +66,9 @@ package struct NamespaceDirectory: Sendable {
     /// Gives an existing network namespace a name, or leaves nothing behind; parameters and errors as for
     /// ``create(_:raisingLoopback:mountID:from:on:announce:withdraw:)``.
     ///
-    /// - Parameter pool: What is not to hand out the namespace any more.
     /// The namespace is opened first and bound through the descriptor, so that what was looked at is what gets the name.
     ///
+    /// - Parameter pool: What is not to hand out the namespace any more.
     /// - Throws: besides, `.openSource` and `.verifySource` as ``NamespaceSource`` does.
     package func adopt(
         _ source: NamespaceSource, as name: [UInt8], mountID: UInt64, outOf pool: WarmPool? = nil,

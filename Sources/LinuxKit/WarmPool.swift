@@ -104,17 +104,15 @@ package final class WarmPool: Preparation {
                 restsUntil: now + Self.startDelay, nextCheck: now + checkInterval, yieldedUntil: now))
     }
 
-    /// How many namespaces that nobody has asked for a host may hold that has so much memory left: they take a sixteenth
-    /// of what it does not need for worse.
+    /// How many may be held where so much memory is left: they take a sixteenth of what is over the reserve.
     private static func room(in memory: UInt64?) -> Int {
         guard let memory else { return .max }
-        let (spare, isShort) = memory.subtractingReportingOverflow(reserve)
-        return isShort ? 0 : Int(spare / 16 / size)
+        return memory > memoryReserve ? Int((memory - memoryReserve) / 16 / memoryOfEach) : 0
     }
 
-    private static let reserve: UInt64 = 64 << 20
+    private static let memoryReserve: UInt64 = 64 << 20
     /// What the kernel takes for a namespace, measured with thousands of them.
-    private static let size: UInt64 = 256 << 10
+    private static let memoryOfEach: UInt64 = 256 << 10
 
     /// What it is and has done.
     package var facts: Facts {

@@ -5,10 +5,12 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 // What a loop that waits for another processor's store does: leaves the core to its other hyperthread for a moment.
@@ -21,13 +23,13 @@ static inline void cmicrohttpd_relax(void) {
 }
 
 struct cmicrohttpd_options {
-    int listen_socket;
     unsigned int threads; // of the pool; 0 for one thread without a pool
-    unsigned int connection_limit;
+    unsigned int connection_limit; // of all threads together
     unsigned int connections_per_address; // of TCP; 0 for no limit
     unsigned int idle_timeout_seconds;
     size_t connection_memory_bytes;
-    void *context; // the first argument of every callback
+    void *context; // the first argument of every callback but `connection`
+    void *connection_context;
     MHD_AccessHandlerCallback access;
     MHD_RequestCompletedCallback completed;
     MHD_NotifyConnectionCallback connection;
@@ -56,17 +58,31 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
     };
     // The logger first: it takes the messages that the later options cause.
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
             (options->tls_priorities ? MHD_USE_TLS : 0),
-        0, NULL, NULL, options->access,
-        options->context, MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context, MHD_OPTION_LISTEN_SOCKET,
-        options->listen_socket, MHD_OPTION_CONNECTION_LIMIT, options->connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
+        0, NULL, NULL, options->access, options->context, MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context,
+        MHD_OPTION_CONNECTION_LIMIT, options->connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
         options->idle_timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory_bytes,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_address, MHD_OPTION_NOTIFY_COMPLETED,
-        options->completed, options->context, MHD_OPTION_NOTIFY_CONNECTION, options->connection, options->context,
+        options->completed, options->context, MHD_OPTION_NOTIFY_CONNECTION, options->connection,
+        options->connection_context,
         MHD_OPTION_URI_LOG_CALLBACK, options->target, options->context, MHD_OPTION_UNESCAPE_CALLBACK,
         cmicrohttpd_leave_escaped, NULL, MHD_OPTION_ARRAY, pool, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
+
+// accept4(2) and pthread_setname_np(3), which the C library declares with _GNU_SOURCE alone.
+extern int accept4(int socket, struct sockaddr *address, socklen_t *size, int flags);
+extern int pthread_setname_np(pthread_t thread, const char *name);
+
+// The next connection, non-blocking and close-on-exec; -1 with errno.
+static inline int cmicrohttpd_accept(int socket, struct sockaddr *address, socklen_t *size) {
+    return accept4(socket, address, size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+static inline void cmicrohttpd_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+// -1 with errno.
+static inline int cmicrohttpd_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 static const ssize_t cmicrohttpd_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
 static const ssize_t cmicrohttpd_end_with_error = MHD_CONTENT_READER_END_WITH_ERROR;

@@ -3,8 +3,8 @@ import Glibc
 import Logging
 
 // libmicrohttpd's callbacks. File-scope functions on purpose: a closure can inherit an actor from where it is written,
-// and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore that HTTPServer retains for as long
-// as the daemon runs.
+// and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore, that of `connectionChanged` the
+// Entrance; Listener retains both for as long as the daemon runs.
 
 /// `MHD_OPTION_NOTIFY_CONNECTION`: a connection was accepted, before its TLS handshake, or is about to be closed.
 /// `attachment` is the LiveConnection.
@@ -15,7 +15,8 @@ func connectionChanged(
     guard let context = unsafe context, let connection = unsafe connection, let attachment = unsafe attachment else {
         return
     }
-    let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+    let entrance = unsafe Unmanaged<Entrance>.fromOpaque(context).takeUnretainedValue()
+    let server = entrance.server
     switch change {
     case .CONNECTION_NOTIFY_STARTED:
         guard let descriptor = unsafe Connection(connection).descriptor else { return }
@@ -25,18 +26,16 @@ func connectionChanged(
         {
             tls = TLSConnection(offering: credentials)
         }
-        let account = unsafe Connection(connection).account(descriptor, within: server.accounts.limits)
+        let account = unsafe Connection(connection).account(descriptor, within: server.connections.limits)
         let live = LiveConnection(descriptor: descriptor, account: account, tls: tls)
         server.connections.add(live)
         // Released below.
         unsafe attachment.pointee = unsafe Unmanaged.passRetained(live).toOpaque()
-        server.accounts.add(account)
     case .CONNECTION_NOTIFY_CLOSED:
+        defer { entrance.left() }
         guard let opaque = unsafe attachment.pointee else { return }
         unsafe attachment.pointee = nil
-        let live = unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeRetainedValue()
-        server.connections.remove(live)
-        server.accounts.remove(live.account)
+        server.connections.remove(unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeRetainedValue())
     @unknown default: return
     }
 }

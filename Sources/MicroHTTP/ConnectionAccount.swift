@@ -12,7 +12,7 @@ final class ConnectionAccount: Sendable {
 
     private let descriptor: CInt
     /// Whose Unix connection it is, where that is counted.
-    fileprivate let user: UInt32?
+    let user: UInt32?
     private let limits: ConnectionLimits
     /// On the clock of ``CoarseClock``.
     private let deadline: Atomic<Int>
@@ -62,7 +62,7 @@ final class ConnectionAccount: Sendable {
 
     /// Cuts the connection if its time is over. A client that moves on at this very moment either is seen to, or is told
     /// by ``move(to:)`` that it is cut: none is cut in the middle of an answer that it may have.
-    fileprivate func cut(ifDueAt now: Int) -> Bool {
+    func cut(ifDueAt now: Int) -> Bool {
         let current = deadline.load(ordering: .relaxed)
         guard current != Self.isCut, current <= now,
             deadline.compareExchange(expected: current, desired: Self.isCut, ordering: .relaxed).exchanged
@@ -72,7 +72,7 @@ final class ConnectionAccount: Sendable {
     }
 
     /// Cuts the connection at its very beginning.
-    fileprivate func cut() {
+    func cut() {
         deadline.store(Self.isCut, ordering: .relaxed)
         shutDown()
     }
@@ -95,51 +95,6 @@ struct ConnectionLimits: Sendable {
         idleMilliseconds = configuration.idleTimeoutSeconds * 1000
         requests = configuration.requestsPerConnection
         perUser = configuration.connectionsPerAddress > 0 ? configuration.connectionsPerAddress : .max
-    }
-}
-
-/// The open connections of a server.
-///
-/// A connection is removed, under the lock, before libmicrohttpd closes its descriptor. What is done to a descriptor under
-/// the lock is therefore done to that connection's, and not to another one's that got the number.
-final class ConnectionAccounts: Sendable {
-    private struct State {
-        var open: [ObjectIdentifier: ConnectionAccount] = [:]
-        var perUser: [UInt32: Int] = [:]
-    }
-
-    private let state = Mutex(State())
-    let limits: ConnectionLimits
-
-    init(limits: ConnectionLimits) {
-        self.limits = limits
-    }
-
-    /// Takes a connection in; one too many of its user's is cut.
-    func add(_ account: ConnectionAccount) {
-        state.withLock { state in
-            state.open[ObjectIdentifier(account)] = account
-            guard let user = account.user else { return }
-            state.perUser[user, default: 0] += 1
-            if state.perUser[user, default: 0] > limits.perUser { account.cut() }
-        }
-    }
-
-    /// Lets go of one that libmicrohttpd is about to close.
-    func remove(_ account: ConnectionAccount) {
-        state.withLock { state in
-            state.open[ObjectIdentifier(account)] = nil
-            guard let user = account.user, let count = state.perUser[user] else { return }
-            state.perUser[user] = count > 1 ? count - 1 : nil
-        }
-    }
-
-    /// Cuts those whose time is over; answers how many.
-    func cutOverdue() -> Int {
-        let now = CoarseClock.now
-        return state.withLock { state in
-            state.open.values.count { $0.cut(ifDueAt: now) }
-        }
     }
 }
 

@@ -37,11 +37,14 @@ public final class HTTPServer: Sendable {
 
     private let core: ServerCore
     private let listeners: [Listener]
+    /// Nil without an address.
+    private let acceptor: Acceptor?
     private let cutting: Task<Void, Never>
 
-    private init(core: ServerCore, listeners: [Listener]) {
+    private init(core: ServerCore, listeners: [Listener], acceptor: Acceptor?) {
         self.core = core
         self.listeners = listeners
+        self.acceptor = acceptor
         cutting = Task { await core.cutOverdueConnections() }
     }
 
@@ -58,22 +61,21 @@ public final class HTTPServer: Sendable {
     ) throws(ListenError) -> HTTPServer {
         let core = ServerCore(
             handler: handler, logger: logger, configuration: configuration, credentials: credentials)
+        guard let first = addresses.first else { return HTTPServer(core: core, listeners: [], acceptor: nil) }
         var listeners: [Listener] = []
         do throws(ListenError) {
+            let wake = try Wake(for: first)
             for address in addresses {
-                listeners.append(try Listener(address, configuration, core))
+                listeners.append(try Listener(address, configuration, core, wake: wake))
             }
+            let acceptor = try Acceptor(listeners.map(\.entrance), wake: wake, logger: logger, for: first)
+            return HTTPServer(core: core, listeners: listeners, acceptor: acceptor)
         } catch {
-            for listener in listeners {
-                // Or libmicrohttpd would close the socket, which is `ListeningSocket`'s to close.
-                listener.quiesce()
-                listener.stop()
-            }
+            for listener in listeners { listener.stop() }
             var error = error
             error.isSecure = credentials != nil
             throw error
         }
-        return HTTPServer(core: core, listeners: listeners)
     }
 
     /// Where the server listens, such as `unix:/run/netnsd/netnsd.sock` and `https://127.0.0.1:8443`.
@@ -101,21 +103,18 @@ public final class HTTPServer: Sendable {
     public func shutdown(deadline: Duration) async {
         guard core.startDraining() else { return }
         await queuesToEmpty(within: min(deadline, Self.queuePatience))
-        for listener in listeners {
-            listener.quiesce()
-            listener.refuse()
+        // Joins a thread, and so must not hold one of the cooperative pool's; as further down.
+        await onQueue { [acceptor, listeners] in
+            acceptor?.stop()
+            for listener in listeners { listener.closeSocket() }
         }
         core.drainStreams()
         await connectionsToEnd(within: deadline) { core.isHurried }
         core.abandonExchanges()
         core.cutStreams()
         await connectionsToEnd(within: .seconds(1)) { core.exchangesInProgress == 0 }
-        await withCheckedContinuation { continuation in
-            // Joins libmicrohttpd's threads, and so must not hold one of the cooperative pool's.
-            DispatchQueue.global().async { [listeners] in
-                for listener in listeners { listener.stop() }
-                continuation.resume()
-            }
+        await onQueue { [listeners] in
+            for listener in listeners { listener.stop() }
         }
         cutting.cancel()
     }
@@ -127,9 +126,18 @@ public final class HTTPServer: Sendable {
     /// as it may have, of which some are quiet.
     private func queuesToEmpty(within limit: Duration) async {
         let deadline = ContinuousClock.now + limit
-        while listeners.contains(where: \.hasQueue), !core.isHurried, ContinuousClock.now < deadline {
+        while listeners.contains(where: \.entrance.socket.hasQueue), !core.isHurried, ContinuousClock.now < deadline {
             core.connections.closeQuiet()
             try? await Task.sleep(for: .milliseconds(1))
+        }
+    }
+
+    private func onQueue(_ work: @escaping @Sendable () -> Void) async {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                work()
+                continuation.resume()
+            }
         }
     }
 
@@ -139,36 +147,41 @@ public final class HTTPServer: Sendable {
     /// Looks every few milliseconds: a signal for the last exchange would cost every exchange a lock.
     private func connectionsToEnd(within limit: Duration, unless isOver: () -> Bool) async {
         let deadline = ContinuousClock.now + limit
-        while !core.connections.isEmpty, !isOver(), ContinuousClock.now < deadline {
+        while !listeners.allSatisfy(\.entrance.isEmpty), !isOver(), ContinuousClock.now < deadline {
             core.connections.closeQuiet()
             try? await Task.sleep(for: .milliseconds(5))
         }
     }
 }
 
-/// One address with a libmicrohttpd daemon of its own, which is how the library listens on several.
+/// One address with a libmicrohttpd daemon of its own, which is how the library tells of several.
 ///
-/// `@unchecked Sendable`: libmicrohttpd makes `MHD_quiesce_daemon` and `MHD_stop_daemon` callable from any thread;
-/// ``HTTPServer`` calls them one after the other, and the second once.
+/// `@unchecked Sendable`: nothing changes, and `MHD_stop_daemon` may be called from any thread; ``HTTPServer`` calls it
+/// once.
 @safe private final class Listener: @unchecked Sendable {
-    private let socket: ListeningSocket
+    let entrance: Entrance
     private let daemon: OpaquePointer
-    private let context: Unmanaged<ServerCore>
+    private let context: Unmanaged<Entrance>
 
-    var address: ListenAddress { socket.address }
+    var address: ListenAddress { entrance.socket.address }
 
-    init(_ address: ListenAddress, _ configuration: HTTPServer.Configuration, _ core: ServerCore) throws(ListenError) {
-        socket = try ListeningSocket.listen(on: address)
-        // The callbacks' reference, released in `stop`.
-        unsafe context = unsafe Unmanaged.passRetained(core)
+    init(
+        _ address: ListenAddress, _ configuration: HTTPServer.Configuration, _ core: ServerCore, wake: Wake
+    ) throws(ListenError) {
+        let socket = try ListeningSocket.listen(on: address)
+        entrance = Entrance(socket, of: core, limit: configuration.connectionLimit, wake: wake)
+        // The callbacks' reference, to the core as well, released in `stop`.
+        unsafe context = unsafe Unmanaged.passRetained(entrance)
         var options = unsafe cmicrohttpd_options()
-        unsafe options.listen_socket = socket.descriptor
         unsafe options.threads = UInt32(configuration.threads)
-        unsafe options.connection_limit = UInt32(configuration.connectionLimit)
+        // The entrance bounds the connections. libmicrohttpd gives each thread its part and counts those that are gone
+        // for a while longer; so that no thread ever comes to its bound, it is told of more.
+        unsafe options.connection_limit = UInt32(2 * configuration.connectionLimit * max(1, configuration.threads))
         unsafe options.connections_per_address = UInt32(configuration.connectionsPerAddress)
         unsafe options.idle_timeout_seconds = UInt32(configuration.idleTimeoutSeconds)
         unsafe options.connection_memory_bytes = configuration.connectionMemoryBytes
-        unsafe options.context = unsafe context.toOpaque()
+        unsafe options.context = unsafe Unmanaged.passUnretained(core).toOpaque()
+        unsafe options.connection_context = unsafe context.toOpaque()
         unsafe options.access = requestProceeded
         unsafe options.completed = exchangeCompleted
         unsafe options.connection = connectionChanged
@@ -184,27 +197,17 @@ public final class HTTPServer: Sendable {
             throw ListenError(address, "MHD_start_daemon", reason: "libmicrohttpd could not be started")
         }
         unsafe self.daemon = unsafe daemon
+        unsafe entrance.lead(to: daemon)
     }
 
-    /// Stops accepting connections.
-    func quiesce() {
-        // It hands the socket back; `socket` owns it all along.
-        _ = unsafe MHD_quiesce_daemon(daemon)
-    }
+    /// Refuses new connections. Nobody may be accepting.
+    func closeSocket() { entrance.socket.close() }
 
-    /// Whether somebody waits to be accepted.
-    var hasQueue: Bool { socket.hasQueue }
-
-    /// Refuses new connections, once the listener is quiesced.
-    ///
-    /// The descriptor stays open until ``stop()``: a thread of libmicrohttpd's may be about to accept on it.
-    func refuse() { socket.refuse() }
-
-    /// Closes every connection, joins the threads and closes the socket. Nothing may be suspended.
+    /// Closes every connection, joins the threads and closes the socket. Nothing may be suspended, nobody accepting.
     func stop() {
         unsafe MHD_stop_daemon(daemon)
         // Now rather than with the last reference, which may outlive the process's last moment.
-        socket.close()
+        closeSocket()
         unsafe context.release()
     }
 }

@@ -64,7 +64,8 @@ final class ListeningSocket: Sendable {
 
     deinit { close() }
 
-    /// Removes the file of a Unix socket, if it is still ours, and closes the socket. A second call does nothing.
+    /// Removes the file of a Unix socket, if it is still ours, and closes the socket, which refuses those who wait to be
+    /// accepted, unless somebody else has the socket. A second call does nothing.
     func close() {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         if case .unix(let path, _, _) = address, let file, Self.identity(of: path) == file {
@@ -101,15 +102,6 @@ final class ListeningSocket: Sendable {
         guard !isInherited else { return false }
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return unsafe poll(&entry, 1, 0) > 0
-    }
-
-    /// Refuses new connections, and those that are not accepted yet, unless the socket is inherited. Nobody may be
-    /// accepting on it.
-    func refuse() {
-        guard !isInherited else { return }
-        _ = Glibc.shutdown(descriptor, CInt(SHUT_RD))
-        // A Unix socket keeps its queue.
-        while case let connection = accept(descriptor, nil, nil), connection >= 0 { _ = Glibc.close(connection) }
     }
 
     private static func makeSocket(_ family: CInt, for address: ListenAddress) throws(ListenError) -> CInt {

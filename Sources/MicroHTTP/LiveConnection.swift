@@ -53,33 +53,64 @@ final class LiveConnection: Sendable {
 }
 
 /// The connections of a server that are open now.
+///
+/// A connection is removed, under the lock, before libmicrohttpd closes its descriptor. What is done to a descriptor under
+/// the lock is therefore done to that connection's, and not to another one's that got the number.
 final class LiveConnections: Sendable {
     private struct Entry {
         let connection: LiveConnection
         var wasQuiet = false
     }
 
-    private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
+    private struct State {
+        var entries: [ObjectIdentifier: Entry] = [:]
+        var perUser: [UInt32: Int] = [:]
+    }
 
+    private let state = Mutex(State())
+    let limits: ConnectionLimits
+
+    init(limits: ConnectionLimits) {
+        self.limits = limits
+    }
+
+    /// Takes a connection in; one too many of its user's is cut.
     func add(_ connection: LiveConnection) {
-        entries.withLock { $0[ObjectIdentifier(connection)] = Entry(connection: connection) }
+        state.withLock { state in
+            state.entries[ObjectIdentifier(connection)] = Entry(connection: connection)
+            guard let user = connection.account.user else { return }
+            state.perUser[user, default: 0] += 1
+            if state.perUser[user, default: 0] > limits.perUser { connection.account.cut() }
+        }
     }
 
+    /// Lets go of one that libmicrohttpd is about to close.
     func remove(_ connection: LiveConnection) {
-        _ = entries.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) }
+        state.withLock { state in
+            state.entries[ObjectIdentifier(connection)] = nil
+            guard let user = connection.account.user, let count = state.perUser[user] else { return }
+            state.perUser[user] = count > 1 ? count - 1 : nil
+        }
     }
 
-    var isEmpty: Bool { entries.withLock { $0.isEmpty } }
+    var isEmpty: Bool { state.withLock { $0.entries.isEmpty } }
+
+    /// Cuts those whose time is over; answers how many.
+    func cutOverdue() -> Int {
+        let now = CoarseClock.now
+        return state.withLock { state in
+            state.entries.values.count { $0.connection.account.cut(ifDueAt: now) }
+        }
+    }
 
     /// Closes those that are quiet for the second time in a row: a request that is half in libmicrohttpd's memory is not
     /// seen, but is there within a moment.
     func closeQuiet() {
-        // Under the lock: a connection is removed before its descriptor is closed.
-        entries.withLock { entries in
-            for (key, entry) in entries {
+        state.withLock { state in
+            for (key, entry) in state.entries {
                 let isQuiet = entry.connection.isQuiet
                 if isQuiet, entry.wasQuiet { entry.connection.closeIfIdle() }
-                entries[key]?.wasQuiet = isQuiet
+                state.entries[key]?.wasQuiet = isQuiet
             }
         }
     }

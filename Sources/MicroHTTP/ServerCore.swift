@@ -7,8 +7,7 @@ final class ServerCore: Sendable {
     let logger: Logger
     /// The longest header section that is taken, in bytes.
     let headerBytes: Int
-    let accounts: ConnectionAccounts
-    let connections = LiveConnections()
+    let connections: LiveConnections
 
     private let draining = Atomic<Bool>(false)
     private let hurried = Atomic<Bool>(false)
@@ -44,7 +43,7 @@ final class ServerCore: Sendable {
         currentCredentials = Mutex(credentials)
         self.logger = logger
         headerBytes = configuration.headerBytes
-        accounts = ConnectionAccounts(limits: ConnectionLimits(configuration))
+        connections = LiveConnections(limits: ConnectionLimits(configuration))
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
@@ -73,7 +72,7 @@ final class ServerCore: Sendable {
     func cutOverdueConnections() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(500))
-            let count = accounts.cutOverdue()
+            let count = connections.cutOverdue()
             if count > 0 { logger.debug("slow connections were cut", metadata: ["count": "\(count)"]) }
         }
     }

@@ -71,6 +71,12 @@ final class RawClient {
         }
     }
 
+    /// Whether something of an answer arrives within as many milliseconds.
+    func hasAnswer(within milliseconds: CInt) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, milliseconds) > 0
+    }
+
     /// What arrives up to and with `end`; what has arrived when the peer closes or the time is over.
     func text(through end: String) -> String {
         let end = Array(end.utf8)

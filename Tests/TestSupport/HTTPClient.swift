@@ -24,7 +24,7 @@ package struct HTTPClient: Sendable {
         _ method: String, _ path: String, body: String? = nil, type: String? = "application/json",
         headers: [String] = []
     ) async throws -> HTTPResponse {
-        var arguments = ["-s", "-S", "-i", "--path-as-is", "--globoff", "--max-time", "30", "--noproxy", "*"]
+        var arguments = ["-s", "-S", "-i", "--path-as-is", "--globoff", "--max-time", "60", "--noproxy", "*"]
         arguments += method == "HEAD" ? ["--head"] : ["-X", method]
         if body != nil {
             arguments += ["--data-binary", "@-", "-H", type.map { "Content-Type: \($0)" } ?? "Content-Type:"]

@@ -30,7 +30,7 @@ package final class RawConnection {
     deinit { close(descriptor) }
 
     private func connect<Address>(_ address: inout Address) throws {
-        var timeout = timeval(tv_sec: 30, tv_usec: 0)
+        var timeout = timeval(tv_sec: 60, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
         }

@@ -1,0 +1,85 @@
+import Foundation
+import HTTPTypes
+import Logging
+import MicroHTTP
+import Testing
+
+/// Answers everything with `now`.
+private struct NowHandler: RequestHandler {
+    func accept(_ request: Request) -> Disposition { .respond(Response(status: .ok, body: Array("now".utf8))) }
+    func response(to refusal: Refusal, of request: Request) -> Response { Response(status: .badRequest) }
+}
+
+@Suite("Accepting connections") struct AcceptorTests {
+    private func start(at path: String, connectionLimit: Int = 1024) throws -> HTTPServer {
+        var configuration = HTTPServer.Configuration()
+        configuration.connectionLimit = connectionLimit
+        return try HTTPServer.start(
+            on: [.unix(path: path, mode: 0o600, group: nil)], configuration: configuration, handler: NowHandler(),
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+    }
+
+    private var newPath: String { "/tmp/microhttp-\(UUID().uuidString).sock" }
+
+    private static let request = "GET /now HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    @Test("who comes to a full house waits until somebody leaves") func fullHouse() async throws {
+        let path = newPath
+        let server = try start(at: path, connectionLimit: 3)
+        var clients = try (0..<3).map { _ in try RawClient(path: path) }
+        for client in clients {
+            client.send(Self.request)
+            #expect(client.answer().hasSuffix("now"))
+        }
+        for _ in 0..<20 {
+            let next = try RawClient(path: path)
+            next.send(Self.request)
+            #expect(!next.hasAnswer(within: 20))
+            clients.removeFirst()
+            #expect(next.answer().hasSuffix("now"))
+            clients.append(next)
+        }
+        await server.shutdown(deadline: .zero)
+    }
+
+    @Test("a server that ends amid traffic and arrivals ends in order") func endings() async throws {
+        for _ in 0..<100 {
+            let path = newPath
+            let server = try start(at: path)
+            let askers = (0..<4).map { _ in
+                Thread.answering {
+                    var answers = 0
+                    guard let client = try? RawClient(path: path) else { return answers }
+                    client.send(Self.request)
+                    while client.answer().hasSuffix("now") {
+                        answers += 1
+                        client.send(Self.request)
+                    }
+                    return answers
+                }
+            }
+            let visitor = Thread.answering {
+                var answers = 0
+                while let client = try? RawClient(path: path) {
+                    client.send(Self.request)
+                    if client.answer().hasSuffix("now") { answers += 1 }
+                }
+                return answers
+            }
+            try await Task.sleep(for: .milliseconds(10))
+            await server.shutdown(deadline: .seconds(5))
+            for answers in askers + [visitor] { #expect(await answers.value > 0) }
+        }
+    }
+}
+
+extension Thread {
+    /// Runs something that blocks where it may.
+    fileprivate static func answering<Value: Sendable>(_ body: @escaping @Sendable () -> Value) -> Task<Value, Never> {
+        Task {
+            await withCheckedContinuation { continuation in
+                detachNewThread { continuation.resume(returning: body()) }
+            }
+        }
+    }
+}

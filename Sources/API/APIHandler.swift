@@ -20,17 +20,19 @@ package struct APIHandler: RequestHandler {
     ///   - limits: What bounds everybody and each.
     ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
     ///   - pool: The workers themselves, for `/metrics`.
+    ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
         manager: NamespaceManager, workers: Int, access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
-        lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, audit: AuditLog? = nil, logger: Logger
+        lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
+        audit: AuditLog? = nil, logger: Logger
     ) {
         let routes: [Route] = [
             .health,
             .readiness(manager, lifecycle),
             .version,
             .specification,
-            .host(manager, workers: workers),
+            .host(manager, workers: workers, warm: warm),
             .events(manager.events),
             .namespaces(manager),
             .batch(manager, limit: limits.batchBytes),
@@ -42,7 +44,8 @@ package struct APIHandler: RequestHandler {
         ]
         telemetry = Telemetry(
             requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)
-        self.routes = routes + [.metrics(Metrics(telemetry: telemetry, manager: manager, workers: pool))]
+        let metrics = Metrics(telemetry: telemetry, manager: manager, workers: pool, warm: warm)
+        self.routes = routes + [.metrics(metrics)]
         self.access = access
         admission = Admission(limits)
         self.logger = logger

@@ -187,6 +187,10 @@ int clinux_notify_watch(int notify, const char *path) {
     return answer(inotify_add_watch(notify, path, entries | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR));
 }
 
+int clinux_notify_watch_writes(int notify, const char *path) {
+    return answer(inotify_add_watch(notify, path, IN_MODIFY | IN_ONLYDIR));
+}
+
 int clinux_notify_forget(int notify, int watch) { return answer(inotify_rm_watch(notify, watch)); }
 
 int clinux_event_open(void) { return answer(eventfd(0, EFD_CLOEXEC)); }

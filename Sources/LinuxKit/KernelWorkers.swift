@@ -5,6 +5,15 @@ import Glibc
 import Synchronization
 import SystemPackage
 
+/// Work that makes later jobs shorter, done by a thread that has nothing else to do, one thread at a time.
+package protocol Preparation: Sendable {
+    /// How long a thread is to have had no job before it does a piece of the work; nil when there will be none to do.
+    var delay: Duration? { get }
+
+    /// Does one piece. Jobs that arrive meanwhile are other threads', or wait.
+    func perform(on thread: inout KernelThread)
+}
+
 /// A few plain threads on which every blocking or namespace-changing system call of the process is made.
 ///
 /// A job has its thread to itself from start to end, so it may unshare(2) and setns(2). A thread that could not return
@@ -18,6 +27,9 @@ package final class KernelWorkers: Sendable {
         /// What idle threads wait for, the one that worked last at the end: its caches are warm.
         var idle: [DispatchSemaphore] = []
         var threads = 0
+        var isPreparing = false
+        /// A job that waits for the preparation under way.
+        var joined: Job?
         var isStopping = false
         var stopped: [CheckedContinuation<Void, Never>] = []
     }
@@ -30,6 +42,7 @@ package final class KernelWorkers: Sendable {
     private let begun = Atomic<Int>(0)
     private let home: HomeNamespace
     private let idleWork: @Sendable () -> Bool
+    private let preparation: (any Preparation)?
     private let working = Atomic<Int>(0)
     /// What the jobs took until now.
     package let tally = JobTally()
@@ -40,8 +53,11 @@ package final class KernelWorkers: Sendable {
     ///
     /// - Parameter idleWork: Called by a thread that has had nothing else to do for ``idlePause``, until it answers that
     ///   it did nothing. Keep it short: a job that arrives meanwhile waits for it.
-    package init(count: Int, idleWork: @escaping @Sendable () -> Bool = { false }) throws(SystemError) {
+    package init(
+        count: Int, preparation: (any Preparation)? = nil, idleWork: @escaping @Sendable () -> Bool = { false }
+    ) throws(SystemError) {
         precondition(count > 0, "a pool without threads would never run a job")
+        self.preparation = preparation
         self.idleWork = idleWork
         home = try HomeNamespace()
         for _ in 0..<count { try startThread() }
@@ -62,7 +78,11 @@ package final class KernelWorkers: Sendable {
     ///
     /// Once queued, the job runs to its end even if the calling task is cancelled: a half-made namespace would be worse
     /// than one nobody waits for.
+    ///
+    /// - Parameter joinsPreparation: Whether the thread that is preparing something now, if one is, is to run the job
+    ///   when it is done with that, rather than another thread now.
     package func run<Value: Sendable>(
+        joinsPreparation: Bool = false,
         _ body: @escaping @Sendable (inout KernelThread) throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
         let queued = SystemTime.monotonicNanoseconds
@@ -81,7 +101,7 @@ package final class KernelWorkers: Sendable {
                 tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
                 continuation.resume(returning: result)
             }
-            guard submit(job) else {
+            guard submit(job, joinsPreparation: joinsPreparation) else {
                 continuation.resume(returning: .failure(SystemError(.submitJob, errno: .canceled)))
                 return
             }
@@ -90,9 +110,13 @@ package final class KernelWorkers: Sendable {
     }
 
     /// Queues a job and wakes a thread for it if one sleeps; false says that the pool has been stopped.
-    private func submit(_ job: @escaping Job) -> Bool {
+    private func submit(_ job: @escaping Job, joinsPreparation: Bool) -> Bool {
         let (isAccepted, sleeper) = state.withLock { state -> (Bool, DispatchSemaphore?) in
             guard !state.isStopping else { return (false, nil) }
+            if joinsPreparation, state.isPreparing, state.joined == nil {
+                state.joined = job
+                return (true, nil)
+            }
             state.queue.append(job)
             queueLength.store(state.queue.count, ordering: .relaxed)
             if state.queue.count == 1, isWatched.load(ordering: .relaxed) { return (true, nil) }
@@ -139,7 +163,7 @@ package final class KernelWorkers: Sendable {
         // What keeps it out may last, and its replacement, and that one's, would have the processor to themselves.
         if !thread.isHome { usleep(homelessPause) }
         let wakeUp = DispatchSemaphore(value: 0)
-        while thread.isHome, let job = pool.next(wakeUp) {
+        while thread.isHome, let job = pool.next(wakeUp, on: &thread) {
             pool.begun.add(1, ordering: .relaxed)
             job(&thread)
         }
@@ -151,15 +175,26 @@ package final class KernelWorkers: Sendable {
     private static let homelessPause: useconds_t = 20_000
 
     /// How long a thread waits for a job before it turns to the idle work, which would get in the way of a burst.
-    private static let idlePause = DispatchTimeInterval.milliseconds(50)
+    private static let idlePause = Duration.milliseconds(50)
 
     /// How long it rests between two pieces of idle work.
-    private static let idleRest = DispatchTimeInterval.milliseconds(2)
+    private static let idleRest = Duration.milliseconds(2)
+
+    /// How soon a thread that has gone to sleep looks for something to prepare again, at the earliest.
+    private static let leastSleep = Duration.milliseconds(1)
 
     /// Waits for a job; nil tells the thread to end.
-    private func next(_ wakeUp: DispatchSemaphore) -> Job? {
-        watchForJob()
-        var hasIdleWork = true
+    private func next(_ wakeUp: DispatchSemaphore, on thread: inout KernelThread) -> Job? {
+        let pause = preparation?.delay ?? Self.idlePause
+        watchForJob(for: min(pause, Self.watchTime))
+        if pause <= Self.watchTime, let job = prepare(on: &thread) { return job }
+        return thread.isHome ? sleep(wakeUp, on: &thread) : nil
+    }
+
+    /// As ``next(_:on:)``, with a wake-up call for each job, and other work after a pause without one.
+    private func sleep(_ wakeUp: DispatchSemaphore, on thread: inout KernelThread) -> Job? {
+        var idleWorkAt: ContinuousClock.Instant? = .now + Self.idlePause
+        var preparationAt = nextPreparation()
         while true {
             let (job, isStopping) = state.withLock { state -> (Job?, Bool) in
                 let job = state.queue.popFirst()
@@ -168,29 +203,62 @@ package final class KernelWorkers: Sendable {
                 return (job, state.isStopping)
             }
             if job != nil || isStopping { return job }
-            guard hasIdleWork else {
+            guard let end = [idleWorkAt, preparationAt].compactMap(\.self).min() else {
                 wakeUp.wait()
                 continue
             }
-            var pause = Self.idlePause
-            while wakeUp.wait(timeout: .now() + pause) == .timedOut {
-                guard idleWork() else {
-                    hasIdleWork = false
-                    wakeUp.wait()
-                    break
-                }
-                pause = Self.idleRest
+            if wakeUp.wait(until: end) { continue }
+            let isCalled = state.withLock { state in
+                guard let place = state.idle.firstIndex(where: { $0 === wakeUp }) else { return true }
+                state.idle.remove(at: place)
+                return false
             }
+            if isCalled {
+                wakeUp.wait()
+                continue
+            }
+            if let time = idleWorkAt, time <= .now { idleWorkAt = idleWork() ? .now + Self.idleRest : nil }
+            guard let time = preparationAt, time <= .now else { continue }
+            if let job = prepare(on: &thread) { return job }
+            guard thread.isHome else { return nil }
+            preparationAt = nextPreparation()
         }
+    }
+
+    private func nextPreparation() -> ContinuousClock.Instant? {
+        preparation?.delay.map { .now + max($0, Self.leastSleep) }
+    }
+
+    /// Prepares something, unless another thread does or a job waits; answers the job that has waited for it.
+    private func prepare(on thread: inout KernelThread) -> Job? {
+        let isFree = state.withLock { state in
+            guard !state.isPreparing, !state.isStopping, state.queue.isEmpty else { return false }
+            state.isPreparing = true
+            return true
+        }
+        guard isFree else { return nil }
+        preparation?.perform(on: &thread)
+        let isHome = thread.isHome
+        let (job, sleeper) = state.withLock { state -> (Job?, DispatchSemaphore?) in
+            state.isPreparing = false
+            guard let job = state.joined.take() else { return (nil, nil) }
+            if isHome { return (job, nil) }
+            // Another thread's, or that of this one's replacement.
+            state.queue.prepend(job)
+            queueLength.store(state.queue.count, ordering: .relaxed)
+            return (nil, state.idle.popLast())
+        }
+        sleeper?.signal()
+        return job
     }
 
     /// How long a thread looks out for its next job before it sleeps, if it alone is at work: as long as a client that
     /// makes one request after the other takes. Waking up takes half of that, and leaves the caches cold.
     private static let watchTime = Duration.microseconds(200)
 
-    private func watchForJob() {
+    private func watchForJob(for time: Duration) {
         guard state.withLock({ $0.idle.count == $0.threads - 1 && $0.threads > 1 }) else { return }
-        let end = ContinuousClock.now + Self.watchTime
+        let end = ContinuousClock.now + time
         isWatched.store(true, ordering: .relaxed)
         defer { isWatched.store(false, ordering: .relaxed) }
         while queueLength.load(ordering: .relaxed) == 0, ContinuousClock.now < end {
@@ -200,8 +268,8 @@ package final class KernelWorkers: Sendable {
 
     private func threadEnded(replace: Bool) {
         // The new thread inherits the wrong namespace from this one, and leaves it in KernelThread's initializer. If it
-        // cannot, it ends here as well, and its replacement tries again.
-        if replace, !state.withLock({ $0.isStopping }) {
+        // cannot, it ends here as well, and its replacement tries again. A pool that stops lets its queue end.
+        if replace, !state.withLock({ $0.isStopping && $0.queue.isEmpty }) {
             do throws(SystemError) {
                 try startThread()
             } catch {
@@ -214,5 +282,14 @@ package final class KernelWorkers: Sendable {
             return state.threads == 0 && state.isStopping ? state.stopped : []
         }
         for continuation in stopped { continuation.resume() }
+    }
+}
+
+extension DispatchSemaphore {
+    /// Whether it was signalled by then.
+    fileprivate func wait(until end: ContinuousClock.Instant) -> Bool {
+        let (seconds, attoseconds) = (end - .now).components
+        let nanoseconds = max(0, seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        return wait(timeout: .now() + .nanoseconds(Int(nanoseconds))) == .success
     }
 }

@@ -23,40 +23,64 @@ package struct NamespaceDirectory: Sendable {
     ///
     /// - Parameters:
     ///   - mountID: What ``MountDirectory/prepare()`` answered.
+    ///   - pool: Where one may be that was made in advance.
     ///   - announce: Called with the new namespace's identity before its file appears.
     ///   - withdraw: Called when a step after `announce`, or `announce` itself, failed.
     /// - Throws: `.createFile` with `.fileExists` when the name is taken; `.unshare` as unshare(2) does;
     ///   `.verifyDirectory` when the directory wants preparing again; and what `announce` throws.
     package func create(
-        _ name: [UInt8], raisingLoopback: Bool, mountID: UInt64, on thread: inout KernelThread,
-        announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
+        _ name: [UInt8], raisingLoopback: Bool, mountID: UInt64, from pool: WarmPool? = nil,
+        on thread: inout KernelThread, announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         let path = path(of: name)
         try directory.verify(mountID: mountID)
         try refuseTaken(path)
+        if let namespace = pool?.take(up: raisingLoopback) {
+            let status = try raiseLoopback(of: namespace, to: raisingLoopback, on: &thread)
+            return try withExtendedLifetime(namespace) { () throws(SystemError) in
+                let handle = Self.handle(namespace.descriptor)
+                return try publish(handle, status, as: path, announce: announce, withdraw: withdraw)
+            }
+        }
         return try thread.inNewNetworkNamespace { () throws(SystemError) in
             let status = try CurrentNamespace.status(raisingLoopback: raisingLoopback)
             return try publish(CurrentNamespace.path, status, as: path, announce: announce, withdraw: withdraw)
         }
     }
 
+    private func raiseLoopback(
+        of namespace: WarmNamespace, to isUp: Bool, on thread: inout KernelThread
+    ) throws(SystemError) -> NamespaceStatus {
+        guard isUp, !namespace.status.isLoopbackUp else { return namespace.status }
+        let node = try Node.of(namespace.descriptor, path: CurrentNamespace.path)
+        return try thread.inNetworkNamespace(namespace.descriptor, path: CurrentNamespace.path) {
+            () throws(SystemError) in try CurrentNamespace.status(of: node, raisingLoopback: true)
+        }
+    }
+
+    /// A path to bind a namespace from that is open.
+    private static func handle(_ namespace: borrowing OwnedDescriptor) -> FilePath {
+        FilePath("/proc/thread-self/fd/\(namespace.rawValue)")
+    }
+
     /// Gives an existing network namespace a name, or leaves nothing behind; parameters and errors as for
-    /// ``create(_:raisingLoopback:mountID:on:announce:withdraw:)``.
+    /// ``create(_:raisingLoopback:mountID:from:on:announce:withdraw:)``.
     ///
     /// The namespace is opened first and bound through the descriptor, so that what was looked at is what gets the name.
     ///
+    /// - Parameter pool: What is not to hand out the namespace any more.
     /// - Throws: besides, `.openSource` and `.verifySource` as ``NamespaceSource`` does.
     package func adopt(
-        _ source: NamespaceSource, as name: [UInt8], mountID: UInt64, on thread: inout KernelThread,
-        announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
+        _ source: NamespaceSource, as name: [UInt8], mountID: UInt64, outOf pool: WarmPool? = nil,
+        on thread: inout KernelThread, announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         let path = path(of: name)
         try directory.verify(mountID: mountID)
         try refuseTaken(path)
         let namespace = try source.open()
         let status = try look(into: namespace, path: source.path, on: &thread)
-        let handle = FilePath("/proc/thread-self/fd/\(namespace.rawValue)")
-        return try publish(handle, status, as: path, announce: announce, withdraw: withdraw)
+        pool?.disown(status.identity)
+        return try publish(Self.handle(namespace), status, as: path, announce: announce, withdraw: withdraw)
     }
 
     /// Mounts a namespace on a file made for it, all of it announced before; answers its status with the new mount's id.

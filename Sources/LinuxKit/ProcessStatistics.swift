@@ -29,15 +29,20 @@ package struct ProcessStatistics: Sendable {
             let virtual = field(23), let resident = field(24)
         else { throw malformed }
         let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
-        var limit = rlimit()
-        let hasLimit = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
         return ProcessStatistics(
             processorSeconds: Double(user + system) / ticks, threads: threads, virtualBytes: virtual,
             residentBytes: resident * sysconf(Int32(_SC_PAGESIZE)),
             // Less the one that the directory is read with.
             openDescriptors: try FileSystem.names(in: "/proc/self/fd").count - 1,
-            mostDescriptors: hasLimit && limit.rlim_cur != .max ? UInt64(limit.rlim_cur) : nil,
+            mostDescriptors: descriptorLimit,
             startSeconds: try bootSeconds() + Double(start) / ticks)
+    }
+
+    /// The soft limit of open descriptors, nil for none.
+    static var descriptorLimit: UInt64? {
+        var limit = rlimit()
+        let isKnown = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+        return isKnown && limit.rlim_cur != .max ? UInt64(limit.rlim_cur) : nil
     }
 
     private static func bootSeconds() throws(SystemError) -> Double {

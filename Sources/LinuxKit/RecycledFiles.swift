@@ -16,6 +16,7 @@ package final class RecycledFiles: Sendable {
     private struct State {
         var spares: [(path: FilePath, size: Int)] = []
         var count = 0
+        var isCleared = false
     }
 
     private let state = Mutex(State())
@@ -28,9 +29,10 @@ package final class RecycledFiles: Sendable {
         try FileSystem.makeDirectory(directory, mode: 0o700)
     }
 
-    /// Removes the spares that an earlier process left behind.
+    /// Removes the spares that an earlier process left behind. Until then none are made: they would be taken for those.
     package func clear() throws(SystemError) {
         for name in try FileSystem.names(in: directory) { try FileSystem.unlink(directory.entry(name)) }
+        state.withLock { $0.isCleared = true }
     }
 
     /// Replaces the file `path` by one with `content`, wholly or not at all.
@@ -68,11 +70,11 @@ package final class RecycledFiles: Sendable {
         state.withLock { $0.spares.append((spare, size)) }
     }
 
-    /// Makes some of the spares that a burst of creations is likely to want; false says that there are enough. Failing
-    /// to is no error: the file is then made when it is wanted.
+    /// Makes some of the spares that a burst of creations is likely to want; false says that there are enough, or that
+    /// it is too early. Failing to is no error: the file is then made when it is wanted.
     package func restock() -> Bool {
         for _ in 0..<4 {
-            guard state.withLock({ $0.spares.count < Self.mostSpares }) else { return false }
+            guard state.withLock({ $0.isCleared && $0.spares.count < Self.mostSpares }) else { return false }
             let spare = newName()
             guard (try? OwnedDescriptor.open(spare, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)) != nil else {
                 return false

@@ -76,12 +76,17 @@ package final class LinuxKernel: NamespaceKernel {
     private let namespaces: NamespaceDirectory
     private let recentChanges: DirectoryChanges
     private let workers: KernelWorkers
+    private let pool: WarmPool?
     private let watcher = Mutex<DirectoryWatcher?>(nil)
 
-    package init(directory: MountDirectory, workers: KernelWorkers) throws(SystemError) {
+    /// - Parameter pool: Namespaces made in advance, by these workers.
+    package init(
+        directory: MountDirectory, workers: KernelWorkers, pool: WarmPool? = nil
+    ) throws(SystemError) {
         namespaces = NamespaceDirectory(directory)
         recentChanges = try DirectoryChanges(directory)
         self.workers = workers
+        self.pool = pool
     }
 
     package var directory: String { namespaces.directory.path.string }
@@ -93,13 +98,21 @@ package final class LinuxKernel: NamespaceKernel {
     package func create(
         _ orders: [NamespaceOrder], mountID: UInt64
     ) async -> [Result<NamespaceStatus, SystemError>] {
+        // Nobody waits for a batch by the moment, and it would leave nothing for those who do.
+        let preferred = orders.count == 1 ? pool : nil
+        let joins = orders.count == 1 && isAwaited(orders[0])
         do throws(SystemError) {
-            return try await workers.run { [namespaces] (thread) throws(SystemError) in
+            return try await workers.run(joinsPreparation: joins) { [namespaces, pool] (thread) throws(SystemError) in
                 var results: [Result<NamespaceStatus, SystemError>] = []
                 results.reserveCapacity(orders.count)
                 for order in orders {
                     do throws(SystemError) {
-                        results.append(.success(try namespaces.fill(order, mountID: mountID, on: &thread)))
+                        var source = preferred
+                        let status = try makingRoom(in: pool) { () throws(SystemError) in
+                            // A pool that makes room has nothing left for the next attempt.
+                            try namespaces.fill(order, mountID: mountID, from: source.take(), of: pool, on: &thread)
+                        }
+                        results.append(.success(status))
                     } catch {
                         results.append(.failure(error))
                     }
@@ -108,6 +121,14 @@ package final class LinuxKernel: NamespaceKernel {
             }
         } catch {
             return orders.map { _ in .failure(error) }
+        }
+    }
+
+    /// Whether a namespace that would do for the order is being made in advance, and there is none.
+    private func isAwaited(_ order: NamespaceOrder) -> Bool {
+        switch order.kind {
+        case .new(let loopback): pool?.isAwaited(up: loopback == .up) ?? false
+        case .existing: false
         }
     }
 
@@ -172,8 +193,12 @@ package final class LinuxKernel: NamespaceKernel {
     }
 
     package func probe(mountID: UInt64) async throws(SystemError) {
-        try await workers.run { [namespaces] (thread) throws(SystemError) in
-            try namespaces.probe(mountID: mountID, on: &thread)
+        try await workers.run { [namespaces, pool] (thread) throws(SystemError) in
+            do throws(SystemError) {
+                try namespaces.probe(mountID: mountID, on: &thread)
+            } catch  where error.isShortageOfNamespaces && pool.map({ $0.facts.size > 0 }) ?? false {
+                // A create would make room for itself.
+            }
         }
     }
 
@@ -182,7 +207,11 @@ package final class LinuxKernel: NamespaceKernel {
     }
 
     package func hostFacts() async throws(SystemError) -> HostFacts {
-        try await blocking { [namespaces] () throws(SystemError) in try HostFacts.read(directory: namespaces.directory)
+        try await blocking { [namespaces, pool] () throws(SystemError) in
+            var facts = try HostFacts.read(directory: namespaces.directory)
+            // Neither a process nor a mount shows these.
+            facts.namespacesInUse += pool?.facts.size ?? 0
+            return facts
         }
     }
 
@@ -193,18 +222,26 @@ package final class LinuxKernel: NamespaceKernel {
     }
 }
 
+private func makingRoom<Value>(
+    in pool: WarmPool?, _ body: () throws(SystemError) -> Value
+) throws(SystemError) -> Value {
+    guard let pool else { return try body() }
+    return try pool.makingRoom(body)
+}
+
 extension NamespaceDirectory {
     fileprivate func fill(
-        _ order: NamespaceOrder, mountID: UInt64, on thread: inout KernelThread
+        _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
+        on thread: inout KernelThread
     ) throws(SystemError) -> NamespaceStatus {
         switch order.kind {
         case .new(let loopback):
             try create(
-                order.name.bytes, raisingLoopback: loopback == .up, mountID: mountID, on: &thread,
+                order.name.bytes, raisingLoopback: loopback == .up, mountID: mountID, from: source, on: &thread,
                 announce: order.announce, withdraw: order.withdraw)
-        case .existing(let source):
+        case .existing(let existing):
             try adopt(
-                source, as: order.name.bytes, mountID: mountID, on: &thread, announce: order.announce,
+                existing, as: order.name.bytes, mountID: mountID, outOf: pool, on: &thread, announce: order.announce,
                 withdraw: order.withdraw)
         }
     }

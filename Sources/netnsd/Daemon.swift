@@ -37,8 +37,10 @@ struct Daemon {
         let store = try RecordStore(directory: state)
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
         let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
-        let workers = try KernelWorkers(count: settings.workers) { store.restock() }
-        let kernel = try LinuxKernel(directory: directory, workers: workers)
+        let pool = try warmPool()
+        defer { pool.close() }
+        let workers = try KernelWorkers(count: settings.workers, preparation: pool) { store.restock() }
+        let kernel = try LinuxKernel(directory: directory, workers: workers, pool: pool)
         if let group = settings.access.socketGroup, !HostFacts.hasGroup(group) {
             throw ValidationError("--socket-group: there is no group \(group)")
         }
@@ -62,7 +64,7 @@ struct Daemon {
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
                     manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
-                    lifecycle: lifecycle, pool: workers, audit: audit, logger: logger),
+                    lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",
@@ -70,13 +72,14 @@ struct Daemon {
                     "version": "\(Version.current)", "directory": "\(directory.path)",
                     "entries": "\(found.entries)", "created": "\(found.created)", "adopted": "\(found.adopted)",
                     "external": "\(found.external)", "stale": "\(found.stale)", "leases": "\(found.leases)",
-                    "undone": "\(found.undone)", "setAside": "\(found.setAside)",
+                    "undone": "\(found.undone)", "setAside": "\(found.setAside)", "warm": "\(pool.facts.capacity)",
                     "listening": "\(server.addresses.joined(separator: ","))",
                 ])
             await Life(
                 settings: settings.life, manager: service, lifecycle: lifecycle, server: server, events: manager.events,
                 reloads: reloads(of: server, audit, tokens), vitals: .daemon(manager, workers), logger: logger
             ).run(signals)
+            pool.close()
         } catch {
             await manager.stop()
             await workers.stop()
@@ -89,6 +92,20 @@ struct Daemon {
         lastResort.cancel()
         await audit?.close()
         logger.notice("netnsd has stopped; the namespaces stay")
+    }
+
+    /// What makes creates short, and is no reason not to start.
+    private func warmPool() throws -> WarmPool {
+        do throws(SystemError) {
+            let pool = try WarmPool(capacity: settings.warmNamespaces)
+            if pool.isOff, settings.warmNamespaces > 0 {
+                logger.notice("nothing is made in advance: what new namespaces start with cannot be seen from this one")
+            }
+            return pool
+        } catch {
+            logger.warning("nothing is made in advance", metadata: ["cause": "\(error)"])
+            return try WarmPool(capacity: 0)
+        }
     }
 
     /// What SIGHUP reads anew.

@@ -38,6 +38,8 @@ struct Options: ParsableArguments {
             "Threads that do the kernel's jobs. [NETNSD_WORKERS] (default: the number of cores)", valueName: "n"))
     var workers: Int?
 
+    @OptionGroup var pool: PoolOptions
+
     @OptionGroup(title: "Limits") var limits: LimitOptions
 
     @Option(help: "trace, debug, info, notice, warning, error or critical. [NETNSD_LOG_LEVEL] (default: info)")

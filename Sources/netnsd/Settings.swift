@@ -17,6 +17,7 @@ struct Settings {
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
+    let warmNamespaces: Int
     let limits: LimitSettings
     let logLevel: Logger.Level
     let logFormat: LogFormat
@@ -42,6 +43,7 @@ struct Settings {
         }
         workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
+        warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
         limits = try LimitSettings(options.limits, environment: environment)
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
         logFormat =

@@ -46,7 +46,7 @@ struct ByteMutationTests {
         let endpoint = try daemon.endpoint()
         try await offload { try Self.deleteAll(at: endpoint) }
         try await Task.sleep(for: .seconds(1))
-        return try daemon.resources
+        return try await daemon.filledResources()
     }
 
     /// What came of many requests.

@@ -29,11 +29,12 @@ struct FaultInjectionTests {
 
     @Test("A failure of one step is reported as what it is, and leaves nothing behind", arguments: faults)
     func failure(_ fault: Fault) async throws {
-        try await withDaemon { daemon in
+        // A namespace made in advance would spare the create the step.
+        try await withDaemon(arguments: fault.call == "unshare" ? ["--warm", "0"] : []) { daemon in
             try await daemon.send("PUT", "/v1/namespaces/other")
             try await daemon.send("DELETE", "/v1/namespaces/other")
             try await Task.sleep(for: .milliseconds(200))
-            let before = try daemon.resources
+            let before = try await daemon.filledResources()
             let response = try await injecting(fault, into: daemon) {
                 try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#)
             }
@@ -44,6 +45,24 @@ struct FaultInjectionTests {
             let after = try await daemon.resources(settlingTo: before)
             #expect(!after.exceeds(before), "\(before), then \(after)")
             #expect(try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#).status == 201)
+        }
+    }
+
+    @Test("With no room for another namespace, those made in advance are given up, and leave nothing behind")
+    func noRoom() async throws {
+        try await withDaemon(arguments: ["--warm", "2"]) { daemon in
+            try await daemon.waitForWarmNamespaces(2)
+            let fault = Fault(call: "unshare", errno: "ENOSPC", status: 503, problem: "limit-reached")
+            let responses = try await injecting(fault, into: daemon) {
+                let first = try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#)
+                try await daemon.waitForWarmNamespaces(0)
+                return [first, try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"second"}"#)]
+            }
+            #expect(responses.map(\.status) == [201, 503])
+            #expect(responses[1].problem == "limit-reached")
+            #expect(daemon.home.names == ["victim"])
+            #expect(daemon.home.records == ["victim.json"])
+            #expect(try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"second"}"#).status == 201)
         }
     }
 

@@ -27,7 +27,7 @@ struct HostileRequestTests {
             }
             // What a process needs once, it has by now.
             let memory = try Resources.residentMemory(pid: daemon.pid)
-            let resources = try await daemon.resources(settlingTo: daemon.resources)
+            let resources = try await daemon.resources(settlingTo: daemon.filledResources())
             for _ in 0..<3 {
                 try await offload {
                     for request in HostileRequest.all { _ = try Self.outcome(of: request, at: endpoint) }

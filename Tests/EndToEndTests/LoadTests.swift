@@ -66,10 +66,13 @@ struct LoadTests {
             let endpoint = try daemon.endpoint()
             try await cycle(100, on: endpoint)
             try await Task.sleep(for: .seconds(1))
-            let before = try daemon.resources
+            let before = try await daemon.filledResources()
+            let held = try daemon.heldNamespaces().count
             try await cycle(2000, on: endpoint)
             let after = try await daemon.resources(settlingTo: before)
             #expect(!after.exceeds(before), "\(before), then \(after)")
+            // As many as before, and no namespace that is deleted among them.
+            try await daemon.waitForWarmNamespaces(held)
             // A sanitizer keeps a shadow of the memory.
             if !Sanitizer.isOn { #expect(try Resources.residentMemory(pid: daemon.pid) < 30 << 20) }
             #expect(daemon.home.names.isEmpty)

@@ -15,7 +15,7 @@ struct SlowClientTests {
     func dripping(_ transport: HTTPClient.Transport) async throws {
         try await withDaemon(arguments: ["--request-seconds", "8"], tcp: true) { daemon in
             let endpoint = try daemon.endpoint(transport)
-            let before = try await daemon.resources(settlingTo: daemon.resources)
+            let before = try await daemon.resources(settlingTo: daemon.filledResources())
             let times = try await offload {
                 let good = try RawConnection(endpoint)
                 _ = try good.exchange("GET", "/healthz")

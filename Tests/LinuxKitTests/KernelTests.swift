@@ -9,7 +9,7 @@ extension Tag {
 }
 
 /// A mount directory of the test's own, unmounted and removed at the end.
-final class Scratch {
+final class Scratch: Sendable {
     let root: FilePath
     let directory: MountDirectory
 

@@ -7,7 +7,7 @@ import SystemPackage
 
 extension Route {
     /// `/v1/host`
-    static func host(_ manager: NamespaceManager, workers: Int) -> Route {
+    static func host(_ manager: NamespaceManager, workers: Int, warm: WarmPool?) -> Route {
         Route(
             "/v1/host",
             [
@@ -15,7 +15,9 @@ extension Route {
                     .get, .read,
                     .awaiting { (_, _) async throws(Problem) in
                         do throws(NamespaceError) {
-                            return answer(try await manager.hostFacts(), workers: workers)
+                            return answer(
+                                try await manager.hostFacts(), workers: workers,
+                                warm: warm?.facts ?? WarmPool.Facts())
                         } catch {
                             throw Problem(error)
                         }
@@ -25,7 +27,7 @@ extension Route {
     }
 }
 
-private func answer(_ facts: HostFacts, workers: Int) -> Response {
+private func answer(_ facts: HostFacts, workers: Int, warm: WarmPool.Facts) -> Response {
     .json { writer in
         writer.member("kernelRelease", facts.kernelRelease)
         writer.member("directory") { writer in
@@ -47,5 +49,9 @@ private func answer(_ facts: HostFacts, workers: Int) -> Response {
             writer.member("limit", facts.mountLimit)
         }
         writer.member("workers", workers)
+        writer.member("warm") { writer in
+            writer.member("size", warm.size)
+            writer.member("capacity", warm.capacity)
+        }
     }
 }

@@ -30,6 +30,7 @@ struct Metrics: Sendable {
     let telemetry: Telemetry
     let manager: NamespaceManager
     let workers: KernelWorkers
+    let warm: WarmPool?
 
     func exposition() async -> [UInt8] {
         let census = await manager.census()
@@ -39,6 +40,7 @@ struct Metrics: Sendable {
         writeRequests(to: &exposition)
         writeNamespaces(census, to: &exposition)
         writeWorkers(to: &exposition)
+        writeWarmNamespaces(to: &exposition)
         writeEvents(to: &exposition)
         writeAudit(to: &exposition)
         writeProcess(to: &exposition)
@@ -106,6 +108,31 @@ struct Metrics: Sendable {
         exposition.histogram(wait, workers.tally.waiting.reading)
         exposition.metric(run, .histogram, "What jobs took once they had a thread.")
         exposition.histogram(run, workers.tally.working.reading)
+    }
+
+    private func writeWarmNamespaces(to exposition: inout Exposition) {
+        let facts = warm?.facts ?? WarmPool.Facts()
+        exposition.single(
+            "netnsd_warm_namespaces", .gauge, "Namespaces that are made in advance and wait for a name.", facts.size)
+        exposition.single(
+            "netnsd_warm_capacity", .gauge, "How many are to wait: fewer than --warm when memory is short.",
+            facts.capacity)
+        exposition.single("netnsd_warm_hits_total", .counter, "Creates that took one of these.", facts.hits)
+        exposition.single("netnsd_warm_misses_total", .counter, "Creates that found none.", facts.misses)
+        let refill = "netnsd_warm_refill_seconds"
+        exposition.metric(refill, .histogram, "What making one in advance took.")
+        exposition.histogram(refill, (warm?.refills ?? DurationTally()).reading)
+        exposition.single(
+            "netnsd_warm_refill_failures_total", .counter, "Times that the kernel refused to make one in advance.",
+            facts.failures)
+        let dropped = "netnsd_warm_dropped_total"
+        exposition.metric(
+            dropped, .counter,
+            "Those that nobody got: an inherited setting changed, loopback was wanted otherwise, memory was short, or "
+                + "the kernel had no room for more.")
+        for cause in WarmPool.Cause.allCases {
+            exposition.sample(dropped, facts.dropped(cause), ["reason": cause.rawValue])
+        }
     }
 
     private func writeEvents(to exposition: inout Exposition) {

@@ -89,6 +89,7 @@ int clinux_node_in(int directory, const char *name, bool follow, struct clinux_n
 extern const uint32_t clinux_notify_lost; // the events after which a watch misses changes, or missed some
 int clinux_notify_open(void);
 int clinux_notify_watch(int notify, const char *path);
+int clinux_notify_watch_writes(int notify, const char *path); // to the files of a directory
 int clinux_notify_forget(int notify, int watch);
 int clinux_event_open(void);
 int clinux_event_signal(int event);

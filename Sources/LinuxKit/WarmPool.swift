@@ -1,0 +1,357 @@
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// A network namespace that nobody has asked for yet, held by its descriptor; it dies with this.
+final class WarmNamespace: Sendable {
+    let descriptor: OwnedDescriptor
+    let status: NamespaceStatus
+
+    init(_ descriptor: consuming OwnedDescriptor, _ status: NamespaceStatus) {
+        self.descriptor = descriptor
+        self.status = status
+    }
+}
+
+/// Namespaces made in advance, so that a create has only to give one its name: unshare(2) is the dearest part of it.
+///
+/// Whatever is handed out cannot be told from a namespace made on demand. The ones with the loopback interface up are
+/// kept apart from the ones that never had it up, since lowering it again leaves its addresses behind; there are as many
+/// of each as the last creates asked for. When a setting that namespaces inherit changes, all of them are dropped. They
+/// are dropped as well when the kernel refuses to make another one, because what is asked for comes first; and there are
+/// fewer when memory is short.
+package final class WarmPool: Preparation {
+    /// What the pool is and has done, for those who look after the host.
+    package struct Facts: Sendable, Equatable {
+        /// How many namespaces it is to hold: fewer than it was made for when memory is short, 0 when it is off.
+        package var capacity = 0
+        /// How many it holds now.
+        package var size = 0
+        /// Creates that got one.
+        package var hits = 0
+        /// Creates that found none, and made their own.
+        package var misses = 0
+        /// Namespaces that were made in advance and dropped, by the cause.
+        fileprivate var drops: [Cause: Int] = [:]
+        /// Times that the kernel refused to make one in advance.
+        package var failures = 0
+
+        /// Of a pool that is off.
+        package init() {}
+
+        /// Namespaces that were made in advance and dropped.
+        package func dropped(_ cause: Cause) -> Int { drops[cause] ?? 0 }
+    }
+
+    /// Why a namespace was dropped.
+    package enum Cause: String, Sendable, CaseIterable {
+        /// A setting that namespaces inherit has changed.
+        case settings
+        /// The other kind was asked for.
+        case kind
+        /// The host was short of memory.
+        case memory
+        /// The kernel had refused to make another one.
+        case refusal
+    }
+
+    fileprivate struct State: ~Copyable {
+        var settings: InheritedSettings?
+        var facts = Facts()
+        var up: [WarmNamespace] = []
+        var down: [WarmNamespace] = []
+        /// Whether the last creates, as many as the pool holds, wanted loopback up; the latest last.
+        var wanted: [Bool]
+        /// Which kind is being made.
+        var making: Bool?
+        var restsUntil: ContinuousClock.Instant
+        var nextCheck: ContinuousClock.Instant
+        /// Until when dropping namespaces may have made room for others.
+        var yieldedUntil: ContinuousClock.Instant
+    }
+
+    private let state: Mutex<State>
+    private let availableMemory: @Sendable () -> UInt64?
+    private let checkInterval: Duration
+    /// What making one in advance took.
+    package let refills = DurationTally()
+
+    /// How long a new daemon has more important things to do.
+    private static let startDelay = Duration.milliseconds(50)
+    /// How long the pool stays empty after the kernel refused to make a namespace.
+    fileprivate static let rest = Duration.seconds(10)
+
+    /// An empty pool for `capacity` namespaces, or as many as a quarter of the process's descriptors; call from the
+    /// namespace that the workers call home.
+    ///
+    /// - Parameters:
+    ///   - availableMemory: How many bytes the host has left, nil where that is unknown.
+    ///   - checkInterval: How often that is asked, and settings are read that may have been changed unnoticed.
+    package init(
+        capacity: Int, availableMemory: @escaping @Sendable () -> UInt64? = HostMemory.available,
+        checkInterval: Duration = .seconds(5)
+    ) throws(SystemError) {
+        let now = ContinuousClock.now
+        let settings = capacity > 0 ? try InheritedSettings() : nil
+        let most = settings == nil ? 0 : min(capacity, ProcessStatistics.descriptorLimit.map { Int($0 / 4) } ?? .max)
+        var facts = Facts()
+        facts.capacity = min(most, Self.room(in: availableMemory()))
+        self.availableMemory = availableMemory
+        self.checkInterval = checkInterval
+        state = Mutex(
+            State(
+                settings: settings, facts: facts, wanted: Array(repeating: true, count: most),
+                restsUntil: now + Self.startDelay, nextCheck: now + checkInterval, yieldedUntil: now))
+    }
+
+    /// How many may be held where so much memory is left: they take a sixteenth of what is over the reserve.
+    private static func room(in memory: UInt64?) -> Int {
+        guard let memory else { return .max }
+        return memory > memoryReserve ? Int((memory - memoryReserve) / 16 / memoryOfEach) : 0
+    }
+
+    private static let memoryReserve: UInt64 = 64 << 20
+    /// What the kernel takes for a namespace, measured with thousands of them.
+    private static let memoryOfEach: UInt64 = 256 << 10
+
+    /// What it is and has done.
+    package var facts: Facts {
+        state.withLock { state in
+            var facts = state.facts
+            facts.size = state.size
+            return facts
+        }
+    }
+
+    /// Whether it will never hold one: closed, made for none, or in a network namespace that is not the host's first.
+    package var isOff: Bool { state.withLock { $0.wanted.isEmpty } }
+
+    /// Whether it holds only namespaces with loopback up, or none with.
+    func isAllOfKind(up: Bool) -> Bool {
+        state.withLock { state in up ? state.down.isEmpty : state.up.isEmpty }
+    }
+
+    /// Drops all, for good.
+    package func close() {
+        let dropped = state.withLock { state in
+            state.facts.capacity = 0
+            state.wanted = []
+            return state.empty()
+        }
+        withExtendedLifetime(dropped) {}
+    }
+}
+
+// MARK: - Handing out
+
+extension WarmPool {
+    /// A namespace for a create to give its name to; nil when there is none that would do, or its settings are old by
+    /// now.
+    ///
+    /// - Parameter up: Whether it is to have loopback up. One that has not may be answered nevertheless: to raise it is
+    ///   dear, and a fraction of making another one.
+    func take(up: Bool) -> WarmNamespace? {
+        var outdated: [WarmNamespace] = []
+        let taken = state.withLock { state -> WarmNamespace? in
+            guard !state.wanted.isEmpty else { return nil }
+            state.wanted.removeFirst()
+            state.wanted.append(up)
+            if state.size > 0, state.settings?.haveChanged() ?? true { outdated = state.drop(.settings) }
+            let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
+            if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
+            return taken
+        }
+        withExtendedLifetime(outdated) {}
+        return taken
+    }
+
+    /// Lets go of a namespace that gets a name otherwise: an administrator can name every descriptor there is, also one of
+    /// this process. Whoever took it before that knows it has a second name.
+    func disown(_ identity: NamespaceIdentity) {
+        let dropped = state.withLock { state in
+            let before = (up: state.up, down: state.down)
+            state.up.removeAll { $0.status.identity.isSame(as: identity) }
+            state.down.removeAll { $0.status.identity.isSame(as: identity) }
+            return before
+        }
+        withExtendedLifetime(dropped) {}
+    }
+
+    /// Whether a namespace of the kind is being made, and there is none: a create does best to wait for that one.
+    package func isAwaited(up: Bool) -> Bool {
+        state.withLock { state in
+            guard state.making == up else { return false }
+            return up ? state.up.isEmpty && state.down.isEmpty : state.down.isEmpty
+        }
+    }
+
+    /// Runs `body`, which makes a namespace, and runs it again when the kernel had no room for another one but will, now
+    /// that the pool has dropped its own.
+    package func makingRoom<Value>(
+        _ body: () throws(SystemError) -> Value
+    ) throws(SystemError) -> Value {
+        let end = ContinuousClock.now + Self.patience
+        while true {
+            do throws(SystemError) {
+                return try body()
+            } catch  where error.isShortageOfNamespaces {
+                guard yield(), .now < end else { throw error }
+                // A dropped namespace counts until `cleanup_net` has been at it.
+                usleep(5000)
+            }
+        }
+    }
+
+    /// Drops all; false says that this has not made room, now or a moment ago.
+    private func yield() -> Bool {
+        let dropped = state.withLock { state in
+            let now = ContinuousClock.now
+            let namespaces = state.giveUp(at: now)
+            return (namespaces: namespaces, hasHelped: now < state.yieldedUntil)
+        }
+        return dropped.hasHelped
+    }
+
+    /// How long the kernel may take to clean up.
+    fileprivate static let patience = Duration.milliseconds(250)
+}
+
+// MARK: - Refilling
+
+extension WarmPool {
+    package var delay: Duration? {
+        state.withLock { state -> Duration? in
+            guard !state.wanted.isEmpty else { return nil }
+            let now = ContinuousClock.now
+            if now < state.restsUntil { return state.restsUntil - now }
+            guard state.nextKind == nil else { return state.size == 0 ? Self.eagerDelay : Self.quietDelay }
+            return max(state.nextCheck - now, Self.quietDelay)
+        }
+    }
+
+    /// With nothing in the pool, the next create would wait for what is made now, or for less. A client that makes one
+    /// after the other sends the next a moment later.
+    private static let eagerDelay = Duration.microseconds(50)
+    /// With something in it, making more would get in the way of what goes on.
+    private static let quietDelay = Duration.milliseconds(2)
+
+    /// Makes one namespace, or looks at settings and memory again if that is due.
+    package func perform(on thread: inout KernelThread) {
+        let start = ContinuousClock.now
+        let isDue = state.withLock { start >= $0.nextCheck }
+        let room = isDue ? Self.room(in: availableMemory()) : nil
+        var dropped: [WarmNamespace] = []
+        let kind = state.withLock { state -> Bool? in
+            guard !state.wanted.isEmpty, start >= state.restsUntil else { return nil }
+            if isDue ? state.settings?.reread() ?? true : state.settings?.haveChanged() ?? true {
+                dropped = state.drop(.settings)
+            }
+            if let room {
+                state.nextCheck = start + checkInterval
+                dropped += state.fit(in: room)
+            }
+            state.making = state.nextKind
+            return state.making
+        }
+        withExtendedLifetime(dropped) {}
+        guard let kind else { return }
+        let begin = SystemTime.monotonicNanoseconds
+        var result = Result { () throws(SystemError) in try Self.make(up: kind, on: &thread) }
+        // A thread that is lost for this must not be followed by all the others.
+        if !thread.isHome { result = .failure(SystemError(.setns, errno: .notPermitted)) }
+        refills.add(nanoseconds: SystemTime.monotonicNanoseconds - begin)
+        let excess = state.withLock { state in state.store(result, up: kind) }
+        withExtendedLifetime(excess) {}
+    }
+
+    private static func make(up: Bool, on thread: inout KernelThread) throws(SystemError) -> WarmNamespace {
+        try thread.inNewNetworkNamespace { () throws(SystemError) in
+            let descriptor = try OwnedDescriptor.open(CurrentNamespace.path, O_RDONLY)
+            let node = try Node.of(descriptor, path: CurrentNamespace.path)
+            return WarmNamespace(descriptor, try CurrentNamespace.status(of: node, raisingLoopback: up))
+        }
+    }
+}
+
+extension WarmPool.State {
+    fileprivate var size: Int { up.count + down.count }
+
+    /// The kind that there are too few of; nil when there are enough.
+    fileprivate var nextKind: Bool? {
+        let wantedUp = wantedUp
+        if size >= facts.capacity, up.count == wantedUp { return nil }
+        return up.count < wantedUp
+    }
+
+    /// How many are to be up, in the proportion of what was asked for.
+    private var wantedUp: Int {
+        guard !wanted.isEmpty else { return 0 }
+        return (wanted.count(where: \.self) * facts.capacity + wanted.count / 2) / wanted.count
+    }
+
+    fileprivate mutating func empty() -> [WarmNamespace] {
+        defer { (up, down) = ([], []) }
+        return up + down
+    }
+
+    fileprivate mutating func drop(_ cause: WarmPool.Cause) -> [WarmNamespace] {
+        count(size, cause)
+        return empty()
+    }
+
+    private mutating func count(_ number: Int, _ cause: WarmPool.Cause) { facts.drops[cause, default: 0] += number }
+
+    /// Sees to it that there are no more than there is room for.
+    fileprivate mutating func fit(in room: Int) -> [WarmNamespace] {
+        facts.capacity = min(wanted.count, room)
+        var excess: [WarmNamespace] = []
+        while size > facts.capacity {
+            let namespace = up.count > wantedUp || down.isEmpty ? up.popLast() : down.popLast()
+            excess += namespace.map { [$0] } ?? []
+        }
+        count(excess.count, .memory)
+        return excess
+    }
+
+    /// Leaves the room to others for a while.
+    fileprivate mutating func giveUp(at now: ContinuousClock.Instant) -> [WarmNamespace] {
+        restsUntil = now + WarmPool.rest
+        if size > 0 { yieldedUntil = now + WarmPool.patience }
+        return drop(.refusal)
+    }
+
+    /// Takes in what was made, and answers what there is no place for any more.
+    fileprivate mutating func store(
+        _ result: Result<WarmNamespace, SystemError>, up isUp: Bool
+    ) -> [WarmNamespace] {
+        making = nil
+        let now = ContinuousClock.now
+        switch result {
+        case .failure:
+            facts.failures += 1
+            return giveUp(at: now)
+        case .success(let namespace):
+            guard !wanted.isEmpty, now >= restsUntil else {
+                count(1, .refusal)
+                return [namespace]
+            }
+            // Which values it has is unknown if one was written while it was made.
+            if settings?.wereWritten() ?? true {
+                count(1, .settings)
+                return (settings?.reread() ?? true ? drop(.settings) : []) + [namespace]
+            }
+            var excess: WarmNamespace?
+            if size >= facts.capacity { excess = isUp ? down.popLast() : up.popLast() }
+            if isUp { up.append(namespace) } else { down.append(namespace) }
+            count(excess == nil ? 0 : 1, .kind)
+            return excess.map { [$0] } ?? []
+        }
+    }
+}
+
+extension SystemError {
+    /// Whether a namespace could not be made because there are too many, or too much else.
+    package var isShortageOfNamespaces: Bool {
+        operation == .unshare && (errno == .noSpace || errno == .noMemory)
+    }
+}

@@ -123,7 +123,7 @@ package final class RawConnection {
     /// When nothing comes it says that no more will be sent, for the peer to give up what it waits for. libmicrohttpd
     /// overlooks that where it comes right behind the bytes before it, and waits until its timeout: so do not we.
     package func everything(until isEnough: (Data) -> Bool) throws -> Data {
-        for milliseconds in [25, 500] {
+        for milliseconds in [100, 500] {
             var timeout = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
             setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
             while try !wouldWait() {

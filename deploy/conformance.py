@@ -1,7 +1,8 @@
 """What schemathesis is to look at besides its own checks."""
 
+import json
 import re
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import parse_qs, unquote, unquote_to_bytes, urlsplit
 
 import schemathesis
 from schemathesis.openapi.checks import RejectedPositiveData
@@ -32,15 +33,32 @@ def before_call(context, case, kwargs):
         kwargs["timeout"] = 1.0
 
 
+def breaks_a_rule_beyond_schemas(response):
+    """Whether a request that is as described breaks a rule that a schema cannot say, and is refused for that."""
+    request, problem, field = response.request, problem_of(response), response.json().get("field", "")
+    query = urlsplit(request.url).query
+    # A schema counts a name's characters, a file system its bytes: what is short in the ones may be long in the others.
+    if problem == "invalid-name" or (problem, field) == ("invalid-parameter", "after"):
+        parts = re.split("[/?&=]", request.url)
+        return any(len(unquote(part)) <= 255 < len(unquote_to_bytes(part)) for part in parts)
+    # One parameter goes with another.
+    if (problem, field) == ("invalid-parameter", "since"):
+        return "wait" in parse_qs(query) and "since" not in parse_qs(query)
+    if problem != "invalid-field":
+        return False
+    # No two items are called the same.
+    if place := re.fullmatch(r"items\.(\d+)\.name", field):
+        names = [item.get("name") for item in json.loads(request.body)["items"][: int(place[1]) + 1]]
+        return names[-1] in names[:-1]
+    # Which paths lie in the mount directory depends on where that is.
+    return field.endswith("from.path")
+
+
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """A schema counts a name's characters, a file system its bytes: what is short in the ones may be long in the others."""
-    if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
-        return True
-    if problem_of(response) != "invalid-name" and response.json().get("field") != "after":
-        return True
-    parts = re.split("[/?&=]", response.request.url)
-    return not any(len(unquote(part)) <= 255 < len(unquote_to_bytes(part)) for part in parts)
+    """Drops what is no failure of the daemon's, and of no other kind."""
+    is_problem = response.headers.get("content-type") == ["application/problem+json"]
+    return not (isinstance(failure, RejectedPositiveData) and is_problem and breaks_a_rule_beyond_schemas(response))
 
 
 @schemathesis.check
@@ -51,7 +69,6 @@ def refused_for_the_moment(ctx, response, case):
     if response.status_code != 503 and (case.meta is None or not case.meta.generation.mode.is_positive):
         return
     problem = problem_of(response)
-    # Which paths lie in the mount directory depends on where that is, which a schema cannot say.
-    if problem == "invalid-field" and response.json()["field"].endswith("from.path"):
+    if problem in OF_THE_MOMENT[response.status_code] or breaks_a_rule_beyond_schemas(response):
         return
-    assert problem in OF_THE_MOMENT[response.status_code], f"{response.status_code} {problem} to a valid request"
+    raise AssertionError(f"{response.status_code} {problem} to a valid request")

@@ -80,7 +80,7 @@ package struct APIHandler: RequestHandler {
         } catch {
             let response = finish(error.response(requestID: requestID), of: request, requestID, observation, error)
             guard error.isRefusalOfAccess else { return .respond(response) }
-            return .discard { [delay] in
+            return .discard(limit: admission.limits.longestBody) { [delay] in
                 await delay.wait()
                 return response
             }
@@ -97,7 +97,7 @@ package struct APIHandler: RequestHandler {
             case .headersTooLarge(let limit):
                 Problem(.headersTooLarge, "The header section is longer than \(limit) bytes.")
             case .contentTooLarge(let limit):
-                Problem(.contentTooLarge, "The body is longer than \(limit) bytes.")
+                Problem.tooLarge(limit: limit)
             case .shuttingDown:
                 Problem(.shuttingDown, "The daemon is shutting down; ask again when it is back.")
             case .certificateRefused(let why):
@@ -122,6 +122,10 @@ package struct APIHandler: RequestHandler {
         case .failure(let malformation): throw Problem(.malformedRequest, malformation.advice)
         }
         let route = find(target, &observation)
+        // Before anything is known of who asks: what is answered before a body has come cannot take its time, and so must
+        // not tell whether a token is any good.
+        let longest = admission.limits.longestBody
+        if let length = request.contentLength, length > UInt64(longest) { throw Problem.tooLarge(limit: longest) }
         try access.checkOrigin(of: request)
         // Who is not known learns nothing of what there is, but that the daemon lives.
         let method = route?.0.endpoint(for: request.method)
@@ -189,6 +193,12 @@ package struct APIHandler: RequestHandler {
             logger.log(level: level, "request answered", metadata: metadata)
         }
         return response
+    }
+}
+
+extension Problem {
+    fileprivate static func tooLarge(limit: Int) -> Problem {
+        Problem(.contentTooLarge, "The body is longer than \(limit) bytes.")
     }
 }
 

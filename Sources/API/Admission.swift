@@ -7,6 +7,8 @@ import Synchronization
 package struct AdmissionLimits: Sendable {
     /// The longest request body, and that of a batch, in bytes.
     package var (bodyBytes, batchBytes) = (64 * 1024, 1024 * 1024)
+    /// The longest body that anybody may send anywhere, in bytes.
+    var longestBody: Int { max(bodyBytes, batchBytes) }
     /// How deeply values in a body may be nested.
     package var jsonDepth = 32
     /// Requests that change something, at once; 0 for no limit. More get 503.

@@ -27,6 +27,10 @@ package struct FileFacts: Sendable, Equatable {
         isRegular = file.is_regular
     }
 
+    /// Whether others than the owner can read it.
+    package var isReadableByOthers: Bool { permissions & 0o044 != 0 }
+    /// Whether others than the owner can write to it.
+    package var isWritableByOthers: Bool { permissions & 0o022 != 0 }
     /// Whether nobody but root and the user this process runs as decides about the content.
     package var isOursAlone: Bool { permissions & 0o077 == 0 && (owner == 0 || owner == geteuid()) }
 
@@ -37,27 +41,16 @@ package struct FileFacts: Sendable, Equatable {
         return FileFacts(file)
     }
 
-    fileprivate static func of(_ descriptor: borrowing OwnedDescriptor, path: FilePath) throws(SystemError) -> FileFacts
-    {
+    /// The file that is open; `path` is for the error only.
+    static func of(_ descriptor: borrowing OwnedDescriptor, path: FilePath) throws(SystemError) -> FileFacts {
         var file = clinux_file()
         let rawValue = descriptor.rawValue
-        try call(.stat, path) { unsafe clinux_file_of(rawValue, &file) }
+        try call(.fstat, path) { unsafe clinux_file_of(rawValue, &file) }
         return FileFacts(file)
     }
 }
 
 extension FileSystem {
-    /// Reads a regular file, with the facts of the very file that was read.
-    ///
-    /// - Throws: `.read` with `.invalidArgument` for another kind of file.
-    package static func readWithFacts(_ path: FilePath) throws(SystemError) -> (content: [UInt8], facts: FileFacts) {
-        // Not waiting for the other end of a FIFO.
-        let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
-        let facts = try FileFacts.of(file, path: path)
-        guard facts.isRegular else { throw SystemError(.read, path, errno: .invalidArgument) }
-        return (try file.readToEnd(path: path), facts)
-    }
-
     /// Runs `body` while no other process does so with the same directory (flock(2)).
     package static func locking<Value>(_ directory: FilePath, _ body: () -> Value) throws(SystemError) -> Value {
         let lock = try OwnedDescriptor.open(directory, O_RDONLY | O_DIRECTORY)

@@ -27,7 +27,9 @@ extension OwnedDescriptor {
     }
 
     /// Reads from the descriptor's offset to its end; `path` is for the error only.
-    func readToEnd(path: FilePath) throws(SystemError) -> [UInt8] {
+    ///
+    /// - Throws: `.read` with `.fileTooLarge` for more than `limit` bytes, of which the rest is not read.
+    func readToEnd(path: FilePath, limit: Int = .max) throws(SystemError) -> [UInt8] {
         var content: [UInt8] = []
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 1)
         defer { unsafe buffer.deallocate() }
@@ -35,6 +37,7 @@ extension OwnedDescriptor {
             let count = try call(.read, path) { unsafe clinux_read(rawValue, buffer.baseAddress, buffer.count) }
             if count == 0 { return content }
             unsafe content.append(contentsOf: buffer.prefix(Int(count)))
+            guard content.count <= limit else { throw SystemError(.read, path, errno: .fileTooLarge) }
         }
     }
 

@@ -15,7 +15,7 @@ final class Exchange: Sendable {
         /// The headers have not arrived.
         case new
         case reading(limit: Int, then: Answer)
-        case discarding(then: Answer)
+        case discarding(limit: Int, then: Answer)
         /// A task works on the answer; the connection is suspended while the task waits.
         case running
         case answered(Response)
@@ -93,8 +93,8 @@ final class Exchange: Sendable {
         case .reading(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }
             return bodyEnded(limit: limit, answer, on: connection)
-        case .discarding(let answer):
-            guard unsafe piece.isEmpty else { return unsafe read(piece, limit: 0) }
+        case .discarding(let limit, let answer):
+            guard unsafe piece.isEmpty else { return unsafe read(piece, limit: 0, patience: limit) }
             return run(answer, on: connection)
         case .running, .answered:
             return proceed(on: connection)
@@ -134,11 +134,14 @@ final class Exchange: Sendable {
                 $0.phase = .reading(limit: limit, then: answer)
             }
             return .YES
-        case .discard(let answer):
+        case .discard(let limit, let answer):
+            if let length = request.contentLength, length > UInt64(limit) {
+                return refuse(.contentTooLarge(limit: limit), request, on: connection)
+            }
             state.withLock {
                 $0.request = request
                 $0.isHead = request.method == .head
-                $0.phase = .discarding { _ in await answer() }
+                $0.phase = .discarding(limit: limit) { _ in await answer() }
             }
             return .YES
         }
@@ -171,7 +174,7 @@ final class Exchange: Sendable {
         }
     }
 
-    private func read(_ piece: Piece, limit: Int) -> MHD_Result {
+    private func read(_ piece: Piece, limit: Int, patience: Int = patience) -> MHD_Result {
         // SAFETY: libmicrohttpd lends the piece for the length of the call.
         let isPatient = state.withLock { state in
             if state.discarded == 0 && state.body.count + piece.count <= limit {
@@ -179,7 +182,7 @@ final class Exchange: Sendable {
             } else {
                 state.discarded += piece.count
             }
-            return state.discarded <= Self.patience
+            return state.discarded <= patience
         }
         return isPatient ? .YES : .NO  // NO cuts the connection
     }

@@ -26,10 +26,10 @@ package struct TLSFiles: Sendable, Equatable {
     /// What the files hold now.
     package func load() throws(TLSFilesError) -> TLSCredentials {
         let secret = try Self.read(key)
-        guard !secret.isReadableByOthers else {
+        guard !secret.facts.isReadableByOthers else {
             throw TLSFilesError(
                 """
-                the key \(key) can be read by others than its owner (mode \(String(secret.permissions, radix: 8))): \
+                the key \(key) can be read by others than its owner (mode \(String(secret.facts.permissions, radix: 8))): \
                 chmod 600 it, and think of replacing it
                 """)
         }
@@ -70,9 +70,9 @@ package struct TLSFiles: Sendable, Equatable {
         } catch {
             throw TLSFilesError("\(path): \(error.errno) (\(error.operation.rawValue))")
         }
-        guard !file.isWritableByOthers else {
+        guard !file.facts.isWritableByOthers else {
             throw TLSFilesError(
-                "\(path) can be written by others than its owner (mode \(String(file.permissions, radix: 8)))")
+                "\(path) can be written by others than its owner (mode \(String(file.facts.permissions, radix: 8)))")
         }
         return file
     }

@@ -101,6 +101,35 @@ struct TokenFileTests {
         #expect(name(store.verify(other)) == "token:b")
     }
 
+    @Test("A file longer than is read is not taken, and none is made")
+    func length() throws {
+        let directory = FilePath("/tmp/netnsd-test-\(UUID().uuidString.prefix(8))")
+        try FileSystem.makeDirectory(directory)
+        defer { try? FileManager.default.removeItem(atPath: directory.string) }
+        let path = directory.appending("tokens")
+        let comment = [UInt8](repeating: UInt8(ascii: "#"), count: ConfigurationFile.limit)
+        try FileSystem.replace(path, with: comment)
+        #expect(try TokenFile.read(path).file.tokens.isEmpty)
+        try FileSystem.replace(path, with: comment + [UInt8(ascii: "#")])
+        #expect(throws: TokenFileError.self) { try TokenFile.read(path) }
+
+        let grant = Array(repeating: "team=net", count: 5000)
+        let first = try (0..<10).map { try make("a\($0)", role: .operator, grant: grant).token }
+        let more = try (0..<10).map { try make("b\($0)", role: .operator, grant: grant).token }
+        try FileSystem.unlink(path)
+        try TokenFile.change(path) { (file) throws(TokenFileError) in
+            for token in first { try file.add(token, to: path) }
+        }
+        let text = try TokenFile.read(path).file.text
+        let error = #expect(throws: TokenFileError.self) {
+            try TokenFile.change(path) { (file) throws(TokenFileError) in
+                for token in more { try file.add(token, to: path) }
+            }
+        }
+        #expect(error?.description.contains("longer than 1048576 bytes") == true)
+        #expect(try TokenFile.read(path).file.text == text)
+    }
+
     private func name(_ verdict: TokenStore.Verdict) -> String? {
         guard case .valid(let principal) = verdict else { return nil }
         return principal.name

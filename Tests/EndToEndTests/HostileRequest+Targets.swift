@@ -128,6 +128,29 @@ extension HostileRequest {
             "POST /v1/namespaces HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
             .problem(415, "unsupported-media-type"), .closed),
         HostileRequest(
+            "GET with a body announced beyond what any path takes",
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n",
+            .problem(413, "content-too-large"), .closed),
+        HostileRequest(
+            "GET with a body announced without end",
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n",
+            .problem(413, "content-too-large"), .closed),
+        HostileRequest(
+            "GET with a body of the longest length that never comes",
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n", .sound(200), .closed),
+        HostileRequest(
+            "body announced beyond what any path takes to a path that is not",
+            "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n",
+            .problem(413, "content-too-large"), .closed),
+        HostileRequest(
+            "body announced beyond what any path takes with an Origin",
+            "POST /v1/namespaces HTTP/1.1\r\nHost: a\r\nOrigin: x\r\nContent-Length: 1048577\r\n\r\n",
+            .problem(413, "content-too-large"), .closed),
+        HostileRequest(
+            "batch announced beyond the limit",
+            "POST /v1/namespaces:batch HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1048577\r\n\r\n",
+            .problem(413, "content-too-large"), .closed),
+        HostileRequest(
             "JSON too deep", post("Content-Length: 68\r\n\r\n\(run("[", 34))\(run("]", 34))"),
             .problem(400, "malformed-json"), .open),
         HostileRequest(

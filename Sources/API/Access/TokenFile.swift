@@ -20,18 +20,19 @@ package struct TokenFile: Sendable {
 
     /// Reads a file that its owner alone may use. Blocks.
     package static func read(_ path: FilePath) throws(TokenFileError) -> (file: TokenFile, facts: FileFacts) {
-        let (content, facts): ([UInt8], FileFacts)
+        let file: ConfigurationFile
         do throws(SystemError) {
-            (content, facts) = try FileSystem.readWithFacts(path)
+            file = try ConfigurationFile(path)
         } catch {
             throw TokenFileError(error)
         }
+        let facts = file.facts
         guard facts.isOursAlone else {
             let mode = String(facts.permissions, radix: 8)
             throw TokenFileError(
                 path, "others may use it (mode 0\(mode), user \(facts.owner)); chown it to root, and chmod 600 it")
         }
-        return (try TokenFile(parsing: content, path: path), facts)
+        return (try TokenFile(parsing: file.content, path: path), facts)
     }
 
     /// Changes a file while no other process does, all of it or nothing; a missing one is an empty one. Blocks.
@@ -55,8 +56,13 @@ package struct TokenFile: Sendable {
     ) throws(TokenFileError) -> Value {
         var file = try exists(path) ? read(path).file : TokenFile()
         let value = try body(&file)
+        let text = file.text
+        // It could not be read again.
+        guard text.count <= ConfigurationFile.limit else {
+            throw TokenFileError(path, "it would be longer than \(ConfigurationFile.limit) bytes; revoke some tokens")
+        }
         do throws(SystemError) {
-            try FileSystem.replace(path, with: file.text, isDurable: true)
+            try FileSystem.replace(path, with: text, isDurable: true)
         } catch {
             throw TokenFileError(error)
         }

@@ -119,17 +119,13 @@ extension Fields {
 }
 
 extension Call {
-    /// `If-Match` (RFC 9110, section 13.1.1); a weak tag never matches.
+    /// What `If-Match` asks for, if it is there.
     fileprivate func precondition() throws(Problem) -> Precondition? {
         guard let text = request.headerFields[.ifMatch] else { return nil }
-        let items = text.split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }
-        if items == ["*"] { return .any }
-        let tags = items.filter { $0.hasPrefix("\"") && $0.hasSuffix("\"") && $0.utf8.count > 2 }
-        guard !items.isEmpty, items.allSatisfy({ $0.hasSuffix("\"") && ($0.hasPrefix("\"") || $0.hasPrefix("W/\"")) })
-        else {
+        guard let precondition = Precondition(ifMatch: text) else {
             throw Problem(.invalidParameter, "If-Match is * or the ETag of an earlier answer.", field: "If-Match")
         }
-        return .tags(tags.map { String($0.dropFirst().dropLast()) })
+        return precondition
     }
 
     /// Any file name: what other tools made has names that we would not give.

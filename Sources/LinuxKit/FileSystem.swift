@@ -40,6 +40,17 @@ package enum FileSystem {
         }
     }
 
+    /// How large the file system of `path` is, nil where it does not say, and what a file's content is rounded up to in
+    /// it; both in bytes, by statvfs(3).
+    package static func space(at path: FilePath) throws(SystemError) -> (total: Int?, block: Int) {
+        var facts = statvfs()
+        try call(.statfs, path) { unsafe path.withPlatformString { unsafe statvfs($0, &facts) == 0 ? 0 : -errno } }
+        let (total, isTooLarge) = facts.f_blocks.multipliedReportingOverflow(by: facts.f_frsize)
+        // A tmpfs without a limit has no blocks.
+        let isKnown = !isTooLarge && total > 0 && total < Int.max
+        return (isKnown ? Int(total) : nil, max(1, Int(clamping: facts.f_frsize)))
+    }
+
     /// Unlinks `path`; answers false when there was nothing to unlink.
     @discardableResult
     package static func unlink(

@@ -1,5 +1,4 @@
 import CLinux
-import DequeModule
 import Dispatch
 import Glibc
 import Synchronization
@@ -23,7 +22,7 @@ package final class KernelWorkers: Sendable {
     private typealias Job = @Sendable (inout KernelThread) -> Void
 
     private struct State {
-        var queue = Deque<Job>()
+        var queue = JobQueue<Job>()
         /// What idle threads wait for, the one that worked last at the end: its caches are warm.
         var idle: [DispatchSemaphore] = []
         var threads = 0
@@ -33,6 +32,9 @@ package final class KernelWorkers: Sendable {
         var isStopping = false
         var stopped: [CheckedContinuation<Void, Never>] = []
     }
+
+    /// What the jobs are that the current task submits.
+    @TaskLocal package static var priority = JobPriority.interactive
 
     private let state = Mutex(State())
     /// The queue's, for a thread that looks out for a job without the lock.
@@ -111,13 +113,14 @@ package final class KernelWorkers: Sendable {
 
     /// Queues a job and wakes a thread for it if one sleeps; false says that the pool has been stopped.
     private func submit(_ job: @escaping Job, joinsPreparation: Bool) -> Bool {
+        let priority = Self.priority
         let (isAccepted, sleeper) = state.withLock { state -> (Bool, DispatchSemaphore?) in
             guard !state.isStopping else { return (false, nil) }
             if joinsPreparation, state.isPreparing, state.joined == nil {
                 state.joined = job
                 return (true, nil)
             }
-            state.queue.append(job)
+            state.queue.append(job, priority)
             queueLength.store(state.queue.count, ordering: .relaxed)
             if state.queue.count == 1, isWatched.load(ordering: .relaxed) { return (true, nil) }
             return (true, state.idle.popLast())

@@ -53,6 +53,9 @@ package actor AnswerStore {
     private static let time = Duration.seconds(24 * 60 * 60)
     /// What is kept at most; the oldest goes first.
     private static let (mostAnswers, mostBytes) = (10_000, 32 * 1024 * 1024)
+    /// Which part of the state directory's file system may be taken: the rest is for records, without which nothing can
+    /// be created.
+    private static let share = 8
 
     private let directory: FilePath
     private let kernel: any NamespaceKernel
@@ -62,6 +65,8 @@ package actor AnswerStore {
     /// The keys that have kept answers, the oldest first.
     private var order: Deque<String> = []
     private var bytes = 0
+    private let mostBytes: Int
+    private let blockBytes: Int
     private var lastFile = 0
 
     /// - Parameter directory: The state directory.
@@ -73,7 +78,13 @@ package actor AnswerStore {
         self.bootID = bootID
         self.clock = clock
         try FileSystem.makeDirectory(self.directory, mode: 0o700)
+        let space = try FileSystem.space(at: self.directory)
+        mostBytes = min(Self.mostBytes, space.total.map { $0 / Self.share } ?? .max)
+        blockBytes = space.block
     }
+
+    /// What a file with so much in it takes of the file system.
+    private func size(of content: Int) -> Int { (content + blockBytes - 1) / blockBytes * blockBytes }
 
     /// Asks to do the request of that key.
     package func claim(_ key: String, _ fingerprint: Fingerprint) async throws(NamespaceError) -> Claim {
@@ -111,10 +122,11 @@ package actor AnswerStore {
         } catch {
             place = .memory(answer)
         }
-        entries[key] = .kept(fingerprint, place, size: text.count, until: until)
+        let size = size(of: text.count)
+        entries[key] = .kept(fingerprint, place, size: size, until: until)
         order.append(key)
-        bytes += text.count
-        while order.count > Self.mostAnswers || bytes > Self.mostBytes { await removeOldest() }
+        bytes += size
+        while order.count > Self.mostAnswers || bytes > mostBytes { await removeOldest() }
     }
 
     /// Lets the next request of that key be done.
@@ -134,9 +146,10 @@ extension AnswerStore {
             try Self.load(directory, bootID: bootID, now: now)
         }
         for item in found.sorted(by: { $0.file < $1.file }) {
-            entries[item.key] = .kept(item.fingerprint, .file(item.file), size: item.size, until: item.until)
+            let size = size(of: item.size)
+            entries[item.key] = .kept(item.fingerprint, .file(item.file), size: size, until: item.until)
             order.append(item.key)
-            bytes += item.size
+            bytes += size
             lastFile = max(lastFile, item.file)
         }
         let oldest = clock.now.milliseconds - Self.time.milliseconds

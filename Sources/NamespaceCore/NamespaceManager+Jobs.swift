@@ -16,7 +16,15 @@ extension NamespaceManager {
     private static let width = 8
 
     /// Does the same for every item, a few of them at once; answers the results in order.
+    ///
+    /// - Parameter priority: What the items' jobs are to the workers.
     func concurrently<Item: Sendable, Value: Sendable>(
+        _ items: [Item], priority: JobPriority = .batch, _ body: @escaping @Sendable (Item) async -> Value
+    ) async -> [Value] {
+        await KernelWorkers.$priority.withValue(priority) { await self.inTurn(items, body) }
+    }
+
+    private func inTurn<Item: Sendable, Value: Sendable>(
         _ items: [Item], _ body: @escaping @Sendable (Item) async -> Value
     ) async -> [Value] {
         var results = [Value?](repeating: nil, count: items.count)

@@ -47,7 +47,7 @@ extension NamespaceManager {
     func inspect(_ names: [NamespaceName]) async throws(NamespaceError) -> [NamespaceDirectory.Entry] {
         let width = 50
         let kernel = kernel
-        let results = await concurrently(names.chunks(of: width)) { chunk in
+        let results = await concurrently(names.chunks(of: width), priority: .interactive) { chunk in
             await Result { () async throws(SystemError) in try await kernel.inspect(chunk) }
         }
         var entries: [NamespaceDirectory.Entry] = []

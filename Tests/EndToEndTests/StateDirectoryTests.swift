@@ -214,6 +214,25 @@ struct StateDirectoryTests {
             }
         }
     }
+
+    @Test("Answers that are kept leave the state directory's disk to the records")
+    func shareOfAnswers() async throws {
+        try await withStateDisk("1m") { home in
+            try await withDaemon(in: home) { daemon in
+                for number in 0..<80 {
+                    let key = ["Idempotency-Key: k\(number)"]
+                    #expect(try await daemon.send("POST", Self.collection, headers: key).status == 201)
+                }
+                let answers = try FileManager.default.contentsOfDirectory(atPath: home.stateDirectory + "/answers")
+                // An eighth, in pages.
+                #expect(answers.count == 32)
+                let first = try await daemon.send("POST", Self.collection, headers: ["Idempotency-Key: k0"])
+                let last = try await daemon.send("POST", Self.collection, headers: ["Idempotency-Key: k79"])
+                #expect(first.headers["idempotent-replayed"] == nil)
+                #expect(last.headers["idempotent-replayed"] == "true")
+            }
+        }
+    }
 }
 
 extension StateDirectoryTests {
@@ -225,10 +244,10 @@ extension StateDirectoryTests {
     }
 
     /// Runs `body` with a state directory that is a small disk of its own.
-    private func withStateDisk(_ body: (DaemonHome) async throws -> Void) async throws {
+    private func withStateDisk(_ size: String = "64k", _ body: (DaemonHome) async throws -> Void) async throws {
         try await withHome { home in
             try FileManager.default.createDirectory(atPath: home.stateDirectory, withIntermediateDirectories: false)
-            try await Command.check("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", home.stateDirectory])
+            try await Command.check("mount", ["-t", "tmpfs", "-o", "size=\(size)", "tmpfs", home.stateDirectory])
             defer { umount2(home.stateDirectory, Int32(MNT_DETACH)) }
             try await body(home)
         }

@@ -43,8 +43,9 @@ class Plan:
 
     @staticmethod
     def quick():
-        return Plan(rounds=2, later_rounds=2, clients=[1, 2, 8], populations=[0, 1000], creates=100, warm=48, churns=150,
-                    peers=20, reading=0.15, asking=800, wrk_rounds=1, starts=3, idling=5.0)
+        return Plan(
+            rounds=2, later_rounds=2, clients=[1, 2, 8], populations=[0, 1000], creates=100, warm=48, churns=150,
+            peers=20, reading=0.15, asking=800, wrk_rounds=1, starts=3, idling=5.0)
 
 
 def progress(text):
@@ -75,7 +76,8 @@ def choose(only):
     unknown = [part for part in only if not any(part in name for name in names)]
     if unknown:
         raise SystemExit(f"--only {unknown[0]}: there are {', '.join(names)}")
-    chosen = {name for name in names if any(part in name for part in only)}
+    # A whole name means that one alone.
+    chosen = {name for name in names if any(part == name or (part in name and part not in names) for part in only)}
     return chosen | ({"floor"} if chosen - set(STAGES) else set())
 
 
@@ -104,19 +106,19 @@ def measure(rig, plan, store, chosen):
         stages.http_floor(rig, plan, store, present)
 
 
-def write(options, plan, store, machine, version, notes, seconds):
-    directory = HERE if options.readme else pathlib.Path(options.to)
+def write(directory, is_for_readme, plan, store, machine, version, notes, seconds):
     directory.mkdir(parents=True, exist_ok=True)
     text = report.document(store, plan, machine, version, notes, seconds)
     print(text)
-    result = {"version": version, "machine": machine, "seconds": round(seconds, 1), "plan": asdict(plan), "notes": notes,
-              "facts": store.facts, "bars": report.bars(store, plan), "rows": store.rows()}
+    result = {"version": version, "machine": machine, "seconds": round(seconds, 1), "plan": asdict(plan),
+              "notes": notes, "facts": store.facts, "poolHits": store.hits,
+              "bars": report.bars(store, plan), "rows": store.rows()}
     (directory / "results.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     caption = f"{version}, {machine['date']}, {machine['cores']} cores, Linux {machine['kernel']}"
     drawing = curves.svg(store, plan.clients, plan.populations, caption)
     if drawing:
         (directory / "scaling.svg").write_text(drawing)
-    if options.readme:
+    if is_for_readme:
         picture = "![Scaling curves](deploy/benchmark/scaling.svg)\n" if drawing else ""
         report.into_readme(TOP / "README.md", "\n" + text + "\n" + picture)
     print(f"written: {directory}/results.json" + (f" and {directory}/scaling.svg" if drawing else ""))
@@ -126,7 +128,9 @@ def parse():
     parser = argparse.ArgumentParser(prog="deploy/bench", description="See the head of deploy/bench.")
     parser.add_argument("daemon", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="about two minutes, and rougher figures")
-    parser.add_argument("--only", action="append", metavar="NAME", help="only the jobs with this in their name; repeatable")
+    parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds, instead of five and three")
+    parser.add_argument("--only", action="append", metavar="NAME",
+                        help="only the jobs with this in their name; repeatable")
     parser.add_argument("--to", default=str(TOP / ".build/benchmark"), metavar="DIR",
                         help="where results.json and scaling.svg go (.build/benchmark)")
     parser.add_argument("--readme", action="store_true",
@@ -138,19 +142,22 @@ def parse():
 def main():
     options = parse()
     plan = Plan.quick() if options.quick else Plan()
+    if options.rounds:
+        plan.rounds = plan.later_rounds = options.rounds
     chosen = choose(options.only)
     machine = host()
     version = subprocess.run([options.daemon, "version"], capture_output=True, text=True, check=True).stdout.strip()
+    directory = HERE if options.readme else pathlib.Path(options.to)
     began = time.monotonic()
     store = Store()
     try:
         with Rig(options.daemon) as rig:
             if options.scale:
                 rig.build()
-                return scale.run(rig, options.scale, pathlib.Path(options.to), machine, version, progress)
+                return scale.run(rig, options.scale, directory, machine, version, progress)
             measure(rig, plan, store, chosen)
             notes = rig.notes
-        write(options, plan, store, machine, version, notes, time.monotonic() - began)
+        write(directory, options.readme, plan, store, machine, version, notes, time.monotonic() - began)
     except (Failure, subprocess.SubprocessError, OSError) as error:
         print(f"deploy/bench: {error}", file=sys.stderr)
         return 1

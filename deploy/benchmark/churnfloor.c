@@ -1,9 +1,10 @@
-// churnfloor: the kernel's floor for namespaces that come and go: what nsfloor does to create one, and its removal at once.
+// churnfloor: the kernel's floor for namespaces that come and go: what nsfloor does to create one, and its removal.
 //
 //   cc -O2 -o churnfloor churnfloor.c -lpthread && sudo ./churnfloor COUNT THREADS [lo]
 //
-// Each of THREADS threads creates a namespace (unshare, file, bind, setns back) and removes it (unmount, unlink), COUNT
-// times in all, in a mount namespace and a directory of its own. cleanup_net runs beside it, as it does beside the daemon.
+// Each of THREADS threads creates a namespace (unshare, file, bind, setns back) and removes it at once (unmount,
+// unlink), COUNT times in all, in a mount namespace and a directory of its own. cleanup_net runs beside it, as beside
+// the daemon.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -4,27 +4,29 @@ from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 74, 172, 46, 50
-COLOURS = ["#3b82c4", "#d9772b", "#3f9e5a", "#c2528b", "#8a6fc9"]
+COLOURS = {"ours": "#3b82c4", "other": "#8a6fc9", "third": "#3f9e5a", "floor": "#d9772b", "peer": "#c2528b"}
 GREY = "#7d8590"
 STYLE = (f"text{{font-family:system-ui,sans-serif;font-size:12px;fill:{GREY}}}"
          ".title{font-size:14px;font-weight:600}.label{font-weight:500}"
          "@media(prefers-color-scheme:dark){text{fill:#a3abb5}}")
 
-# Title, what is on the axes, the field, and the rows with what they are called here.
+# Title, what is on the axes, the field, and the rows with what they are called here and their colour.
 PANELS = [
     ("Creating, by clients", "creates a second", "rate", "clients", [
-        ("create, back to back with the pool", "with the pool"), ("create, cold", "--warm 0"),
-        ("floor create", "C, as many threads"), ("ip netns add", "ip netns add")]),
+        ("create, back to back with the pool", "with the pool", "other"), ("create, cold", "--warm 0", "ours"),
+        ("floor create", "C, as many threads", "floor"), ("ip netns add", "ip netns add", "peer")]),
     ("Creating and deleting, by clients", "pairs a second", "rate", "clients", [
-        ("create and delete", "netnsd"), ("floor churn", "C, a thread a core")]),
+        ("create and delete", "netnsd", "ours"), ("floor churn", "C, a thread a core", "floor")]),
     ("Reading, by clients", "answers a second", "rate", "clients", [
-        ("GET /healthz", "/healthz"), ("GET one", "GET one"), ("list page of 100", "page of 100")]),
+        ("GET /healthz", "/healthz", "other"), ("GET one", "GET one", "ours"),
+        ("list page of 100", "page of 100", "third")]),
     ("Creating, by namespaces present", "p50, µs", "p50", "present", [
-        ("create, warm", "warm"), ("create, cold", "cold"), ("floor create", "C"), ("ip netns add", "ip netns add")]),
+        ("create, warm", "warm", "other"), ("create, cold", "cold", "ours"), ("floor create", "C", "floor")]),
     ("Deleting, by namespaces present", "p50, µs", "p50", "present", [
-        ("delete", "netnsd"), ("floor delete", "C"), ("ip netns del", "ip netns del")]),
+        ("delete", "netnsd", "ours"), ("floor delete", "C", "floor")]),
     ("Reading, by namespaces present", "p50, µs", "p50", "present", [
-        ("GET /healthz", "/healthz"), ("GET one", "GET one"), ("list page of 100", "page of 100")]),
+        ("GET /healthz", "/healthz", "other"), ("GET one", "GET one", "ours"),
+        ("list page of 100", "page of 100", "third")]),
 ]
 X_TITLES = {"clients": "clients, each one connection", "present": "namespaces present"}
 
@@ -46,7 +48,7 @@ def number(value):
 def series_of(store, panel, clients, populations):
     _, _, field, axis, rows = panel
     result = []
-    for row, name in rows:
+    for row, name, kind in rows:
         if axis == "clients":
             # A page of 100 wants as many namespaces.
             present = populations[0] if (row, clients[0], populations[0]) in store.samples else populations[-1]
@@ -54,7 +56,7 @@ def series_of(store, panel, clients, populations):
         else:
             values = [store.median(row, field, clients[0], count) for count in populations]
         if sum(value is not None for value in values) > 1:
-            result.append((name, values))
+            result.append((name, COLOURS[kind], values))
     return result
 
 
@@ -90,19 +92,20 @@ def frame(panel, ticks, top, top_value):
 
 def draw(panel, series, ticks_at):
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    top_value = nice(max(value for _, values in series for value in values if value is not None))
+    top_value = nice(max(value for _, _, values in series for value in values if value is not None))
     inset = 16
-    xs = [LEFT + inset + (right - LEFT - 2 * inset) * index / max(1, len(ticks_at) - 1) for index in range(len(ticks_at))]
+    width = right - LEFT - 2 * inset
+    xs = [LEFT + inset + width * index / max(1, len(ticks_at) - 1) for index in range(len(ticks_at))]
     out = frame(panel, list(zip(xs, ticks_at)), TOP, top_value)
     ends = []
-    for (name, values), colour in zip(series, COLOURS):
+    for _, colour, values in series:
         points = [(x, bottom - (bottom - TOP) * value / top_value) for x, value in zip(xs, values) if value is not None]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
         ends.append(points[-1][1])
-    last = [next(value for value in reversed(values) if value is not None) for _, values in series]
-    for (name, _), colour, y, value in zip(series, COLOURS, spread(ends, 15, TOP, bottom), last):
+    last = [next(value for value in reversed(values) if value is not None) for _, _, values in series]
+    for (name, colour, _), y, value in zip(series, spread(ends, 15, TOP, bottom), last):
         out.append(f'<text class="label" x="{right + 6}" y="{y + 4:.1f}" style="fill:{colour}">'
                    f'{escape(name)}: {number(value)}</text>')
     return out

@@ -14,9 +14,9 @@
 //             --burst N --pause MS     after every N requests all wait for the last answer, and then as long
 //             --header TEXT            one more field; --ca, --certificate, --key FILE for TLS
 //
-// One thread: with one client it blocks in read(2), with more it waits by epoll(7). Prints one line of NAME=NUMBER, times
-// in microseconds; of a churn p50 and p99 are the creates' and removed_ the deletes'. An answer other than 2xx is shown
-// and makes the exit status 1.
+// One thread: with one client it blocks in read(2), with more it waits by epoll(7). Prints one line of NAME=NUMBER,
+// times in microseconds; of a churn p50 and p99 are the creates' and removed_ the deletes'. An answer other than 2xx is
+// shown and makes the exit status 1.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -125,7 +125,8 @@ static size_t compose(char *buffer, size_t size, const char *verb, const char *w
   int length = snprintf(buffer, size, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s", verb, where,
                         header != NULL ? header : "", header != NULL ? "\r\n" : "");
   if (body > 0) {
-    length += snprintf(buffer + length, size - length, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body);
+    length += snprintf(buffer + length, size - length,
+                       "Content-Type: application/json\r\nContent-Length: %zu\r\n", body);
   }
   return length + snprintf(buffer + length, size - length, "\r\n");
 }
@@ -162,7 +163,8 @@ static int receive(struct client *client) {
   char *end = client->answer + client->received;
   size_t room = client->capacity - client->received;
   errno = 0;
-  ssize_t length = client->tls != NULL ? gnutls_record_recv(client->tls, end, room) : read(client->descriptor, end, room);
+  ssize_t length = client->tls != NULL ? gnutls_record_recv(client->tls, end, room)
+                                       : read(client->descriptor, end, room);
   if (length == GNUTLS_E_AGAIN && client->tls != NULL) return 0;
   if (length <= 0) fail("the connection has ended");
   client->received += length;

@@ -1,7 +1,7 @@
 """The jobs of a round. Each runs for a fraction of a second, and puts its figures into the store.
 
-Podman is not among them: it makes network namespaces only as part of a container or a pod, which takes a hundred times as
-long for other reasons, and `podman network create` writes a file and makes none. The Go library below Podman,
+Podman is not among them: it makes network namespaces only as part of a container or a pod, which takes a hundred times
+as long for other reasons, and `podman network create` writes a file and makes none. The Go library below Podman,
 containers/common, has no command of its own to time.
 """
 
@@ -83,7 +83,9 @@ class Jobs:
         count = burst * max(self.plan.warm // burst, 8)
         options = {"clients": clients, "count": count, "burst": burst, "pause": 30}
         # The pool has those ready that were asked for last: with loopback up.
+        before = pool_hits(daemon)
         made = daemon.load("create", "w", "up", **options)
+        self.store.count(f"create, warm, {clients}, {self.present}", pool_hits(daemon) - before, count)
         # What is made a second says how long the pauses are.
         self.add("create, warm", clients, {k: v for k, v in made.items() if k != "per_second"})
         daemon.load("delete", "w", clients=clients, count=count)
@@ -101,7 +103,8 @@ class Jobs:
         threads = min(clients, CORES)
         self.add("floor churn", clients, self.native("churnfloor", self.plan.churns, threads)[0])
         daemon = self.alone("default")
-        self.add("create and delete", clients, daemon.load("churn", "x", "down", clients=clients, count=self.plan.churns))
+        found = daemon.load("churn", "x", "down", clients=clients, count=self.plan.churns)
+        self.add("create and delete", clients, found)
 
     def batch(self, clients):
         if clients > 1:
@@ -126,7 +129,7 @@ class Jobs:
 
     def read(self, row, path, clients):
         daemon = self.rig.daemons["default"]
-        self.rig.only(daemon, settling=0.05)
+        self.rig.only(daemon)
         self.add(row, clients, daemon.load("get", path, clients=clients, count=200000, seconds=self.plan.reading))
 
     def ip(self, clients):
@@ -160,6 +163,11 @@ class Jobs:
         self.add("pyroute2", 1, figures(self.rig.isolated(self.python, program, str(self.plan.peers // 2), "p")))
 
 
+def pool_hits(daemon):
+    found = re.search(r"^netnsd_warm_hits_total (\d+)", daemon.get("/metrics").decode(), re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
 def as_one(found):
     """Of a single request there is no 99th percentile."""
     if found["failures"]:
@@ -171,7 +179,7 @@ def populate(rig, names, count, present):
     """Brings the daemons to as many namespaces."""
     for name in names:
         daemon = rig.daemons[name]
-        rig.only(daemon, settling=0.05)
+        rig.only(daemon)
         missing = count - present
         while missing > 0:
             step = min(missing, BATCH)

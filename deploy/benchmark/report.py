@@ -74,7 +74,8 @@ def floor_table(store, present):
             rows.append([row, amount(store.median(ours, "rate", 32, present)),
                          amount(store.median(floor, "rate", 32, present)),
                          amount(store.ratio(ours, floor, "rate", 32, present), 2),
-                         amount(store.median(ours, "p50", 32, present)), amount(store.median(ours, "p99", 32, present))])
+                         amount(store.median(ours, "p50", 32, present)),
+                         amount(store.median(ours, "p99", 32, present))])
     heads = [f"`wrk -t1 -c32`, {present:,} there", "netnsd /s", "mhdfloor /s", "÷ floor", "p50 µs", "p99 µs"]
     return table(heads, rows) if rows else ""
 
@@ -89,12 +90,21 @@ def access_table(store):
     return table(["GET one, keep-alive, one client", "p50 µs", "p99 µs", "÷ without"], rows) if rows else ""
 
 
+def hit_line(store, plan):
+    found = []
+    for clients in plan.clients:
+        hits, tries = store.hits.get(f"create, warm, {clients}, {plan.populations[0]}", (0, 0))
+        if tries:
+            found.append(f"{hits / tries:.0%} at {clients}")
+    return "Warm creates that found one in the pool, by clients: " + ", ".join(found) + "." if found else ""
+
+
 def idle_lines(facts):
     if "startMilliseconds" not in facts:
         return ""
     return (f"Idle: {facts['idleProcessorPercent']:.2f} % of a processor over {facts['idleSeconds']:g} s, "
-            f"{facts['idleResidentMiB']} MiB resident; {facts['startMilliseconds']} ms from the start to ready on an empty "
-            f"host.")
+            f"{facts['idleResidentMiB']} MiB resident; {facts['startMilliseconds']} ms from the start to ready on an "
+            f"empty host.")
 
 
 def bars(store, plan):
@@ -118,7 +128,8 @@ def bars(store, plan):
         ("idle, MB resident", in_megabytes(store.facts.get("idleResidentMiB")), "<", 20),
         ("start to ready, ms", store.facts.get("startMilliseconds"), "<", 50),
         ("bearer token, p50 ÷ without", store.ratio("TCP, bearer token", "TCP, nobody asked", "p50"), "≤", 1.05),
-        ("client certificate, p50 ÷ without", store.ratio("TLS, client certificate", "TLS, nobody asked", "p50"), "≤", 1.05),
+        ("client certificate, p50 ÷ without", store.ratio("TLS, client certificate", "TLS, nobody asked", "p50"),
+         "≤", 1.05),
     ]
     if most > 0:
         before, after = (store.median("create, cold", "p50", one, count) for count in (plan.populations[0], most))
@@ -141,12 +152,14 @@ def bar_table(found):
 
 def document(store, plan, machine, version, notes, seconds):
     """Everything, as it is printed and as the README has it."""
-    begun = (f"{version} on {machine['date']}: {machine['processor']}, {machine['cores']} cores, {machine['memoryGiB']} GiB, "
-             f"Linux {machine['kernel']}; load average {machine['loadAverage']} before it. {plan.rounds} interleaved rounds in "
-             f"{seconds:.0f} s; all figures are medians of the rounds', also p99; ratios are taken within a round. Daemon, "
+    begun = (f"{version} on {machine['date']}: {machine['processor']}, {machine['cores']} cores, "
+             f"{machine['memoryGiB']} GiB, Linux {machine['kernel']}; load average {machine['loadAverage']} before it. "
+             f"{seconds:.0f} s in all. Figures are medians of {plan.rounds} interleaved rounds', p99 too "
+             f"({plan.later_rounds} where namespaces were present before); ratios are taken within a round. Daemon, "
              f"clients and kernel share the cores.")
-    parts = [begun, main_table(store, plan), floor_table(store, plan.populations[-1]), access_table(store),
-             idle_lines(store.facts), bar_table(bars(store, plan)), "\n".join(f"* {note}" for note in notes)]
+    parts = [begun, main_table(store, plan), hit_line(store, plan), floor_table(store, plan.populations[-1]),
+             access_table(store), idle_lines(store.facts), bar_table(bars(store, plan)),
+             "\n".join(f"* {note}" for note in notes)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

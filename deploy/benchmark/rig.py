@@ -53,8 +53,31 @@ def unmount(directory):
         pass
 
 
+def is_cleaning():
+    """Whether the kernel's cleanup_net is at work: a kernel worker has a plus and its queue's name in its own then."""
+    for process in os.listdir("/proc"):
+        if process.isdigit():
+            try:
+                with open(f"/proc/{process}/comm") as file:
+                    if file.read().rstrip().endswith("+netns"):
+                        return True
+            except OSError:
+                pass  # It has ended.
+    return False
+
+
+def await_cleanup(quiet, longest):
+    """Returns when cleanup_net has had nothing to do for so many seconds, or anyway after the longest time."""
+    end = time.monotonic() + longest
+    since = time.monotonic()
+    while (now := time.monotonic()) < end and now - since < quiet:
+        time.sleep(0.02)
+        if is_cleaning():
+            since = time.monotonic()
+
+
 class Daemon:
-    """One netnsd with a mount and a state directory of its own, which a Unix socket and a TCP port of loopback lead to."""
+    """One netnsd with a mount and a state directory of its own, behind a Unix socket and a TCP port of loopback."""
 
     def __init__(self, rig, name, flags=()):
         self.rig = rig
@@ -193,7 +216,8 @@ class Rig:
 
     def output(self, *command, **options):
         """What a command prints; it is killed after two minutes."""
-        result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, **options)
+        result = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, **options)
         if result.returncode != 0:
             raise Failure(f"{' '.join(command)[:300]}: status {result.returncode}\n{result.stderr[-2000:]}")
         return result.stdout
@@ -209,14 +233,15 @@ class Rig:
     def end(self, name):
         self.daemons.pop(name).end()
 
-    def only(self, daemon, settling=0.3):
+    def only(self, daemon):
         """Lets this daemon run alone, or none, once the kernel has cleaned up after what came before."""
         for other in self.daemons.values():
             if other is not daemon:
                 other.hold()
         if daemon is not None:
             daemon.resume()
-        time.sleep(settling)
+        # Others on the host may keep it busy without end.
+        await_cleanup(quiet=0.15, longest=3)
 
     def serve_bytes(self, content, threads):
         """Starts mhdfloor with these bytes as its answer; its port and its process."""

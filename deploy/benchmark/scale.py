@@ -7,7 +7,7 @@ import socket
 import time
 
 from report import amount, table
-from rig import Failure, figures
+from rig import Failure, await_cleanup, figures
 
 STEP = 1000
 # What the kernel takes for a namespace, and what is to be left to others.
@@ -18,15 +18,6 @@ RESERVE = 2 << 30
 def memory_available():
     with open("/proc/meminfo") as file:
         return next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
-
-
-def kernel_namespaces():
-    """How many network namespaces the kernel holds, the ones that nobody has a name for any more too; None if untold."""
-    try:
-        with open("/proc/slabinfo") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("net_namespace "))
-    except (OSError, StopIteration):
-        return None
 
 
 class Limits:
@@ -107,7 +98,7 @@ def alive(daemon):
             "metricsCount": int(known.group(1)) if known else None, "total": daemon.page("limit=1")["total"]}
 
 
-def descend(daemon, rows, before, progress):
+def descend(daemon, rows, progress):
     began = time.monotonic()
     for row in reversed(rows):
         found = daemon.load("delete", row["prefix"], count=row["size"])
@@ -115,9 +106,9 @@ def descend(daemon, rows, before, progress):
         progress(f"{row['present'] - row['size']:,}: delete p50 {found['p50_us']:.0f} µs")
     deleted = time.monotonic() - began
     # The kernel's cleanup_net is behind.
-    while before is not None and (kernel_namespaces() or 0) > before + 50 and time.monotonic() - began < deleted + 180:
-        time.sleep(0.1)
-    return {"deleteSeconds": deleted, "tearDownSeconds": time.monotonic() - began}
+    quiet = 0.5
+    await_cleanup(quiet, longest=300)
+    return {"deleteSeconds": deleted, "tearDownSeconds": time.monotonic() - began - quiet}
 
 
 def restart(rig, progress):
@@ -137,7 +128,8 @@ def summary(rows, facts):
              "delete p50 µs", "p99"]
     lines = [[amount(row["present"]), amount(row["createP50"]), amount(row["createP99"]), amount(row["floorP50"]),
               amount(row["createP50"] / row["floorP50"], 2), amount(row["getP50"]), amount(row["pageP50"]),
-              amount(row["residentBytes"] / 2**20, 1), amount(row["deleteP50"]), amount(row["deleteP99"])] for row in rows]
+              amount(row["residentBytes"] / 2**20, 1), amount(row["deleteP50"]), amount(row["deleteP99"])]
+             for row in rows]
     first, last = rows[0], rows[-1]
     event = facts["eventMilliseconds"]
     text = [
@@ -153,8 +145,8 @@ def summary(rows, facts):
         f"list: {facts['total']} in all",
         f"the daemon stopped in {facts['stopSeconds']:.2f} s and was ready again, all records read, in "
         f"{facts['startSeconds']:.2f} s",
-        f"teardown: {facts['deleteSeconds']:.1f} s for the deletes, {facts['tearDownSeconds']:.1f} s until the kernel had "
-        f"cleaned up",
+        f"teardown: {facts['deleteSeconds']:.1f} s for the deletes, {facts['tearDownSeconds']:.1f} s until the kernel "
+        f"had cleaned up",
     ]
     return "\n".join(text)
 
@@ -162,25 +154,27 @@ def summary(rows, facts):
 def run(rig, count, directory, machine, version, progress):
     needed = count * KERNEL_BYTES + RESERVE
     if memory_available() < needed:
-        raise Failure(f"{count:,} namespaces want {needed >> 30} GiB of memory, and {memory_available() >> 30} are available")
+        raise Failure(
+            f"{count:,} namespaces want {needed >> 30} GiB of memory, and {memory_available() >> 30} are available")
     with Limits(count):
         try:
             daemon = rig.start("scale", ["--allow-unauthenticated-tcp"])
             daemon.load("create", "first-", "down", count=100)
             daemon.load("delete", "first-", count=100)
-            time.sleep(1)
-            before = {"rss": daemon.memory(), "host": memory_available(), "kernel": kernel_namespaces()}
+            await_cleanup(0.5, longest=10)
+            before = {"rss": daemon.memory(), "host": memory_available()}
             rows = climb(rig, daemon, count, progress)
             facts = alive(daemon)
             facts["daemonBytesPerNamespace"] = (daemon.memory() - before["rss"]) / count
             facts["kernelBytesPerNamespace"] = (before["host"] - memory_available()) / count
             facts |= restart(rig, progress)
-            facts |= descend(daemon, rows, before["kernel"], progress)
+            facts |= descend(daemon, rows, progress)
         finally:
             # Before the limits are put back.
             if "scale" in rig.daemons:
                 rig.end("scale")
-    print(f"{version} on {machine['date']}: {machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}\n")
+    print(f"{version} on {machine['date']}: {machine['processor']}, {machine['cores']} cores, "
+          f"Linux {machine['kernel']}\n")
     print(summary(rows, facts))
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "scale.json"

@@ -15,8 +15,9 @@ class Plain:
     def __init__(self, rig, name):
         self.home = rig.home / name
         self.home.mkdir()
-        command = [rig.binary, "serve", "--netns-dir", str(self.home / "netns"), "--state-dir", str(self.home / "state"),
-                   "--socket", str(self.home / "socket"), "--log-level", "notice"]
+        command = [
+            rig.binary, "serve", "--netns-dir", str(self.home / "netns"), "--state-dir", str(self.home / "state"),
+            "--socket", str(self.home / "socket"), "--log-level", "notice"]
         began = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for line in self.process.stderr:
@@ -40,7 +41,7 @@ class Plain:
 
 
 def idle(rig, plan, store):
-    """From the start of the process to the line that says it is ready; then what it takes while nobody asks it anything."""
+    """From the start of the process to the line that says it is ready; then what it takes while nobody asks it."""
     rig.only(None)
     times = []
     for number in range(plan.starts):
@@ -69,8 +70,8 @@ def certificates(home):
     for name, usage in (("server", "serverAuth"), ("client", "clientAuth")):
         (home / f"{name}.ext").write_text(f"subjectAltName=DNS:localhost\nextendedKeyUsage={usage}\n")
         openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-                "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
         (home / f"{name}.key").chmod(0o600)
 
 
@@ -88,11 +89,12 @@ def authentication(rig, plan, store):
     rig.start("tls", [*server, anyone])
     rig.start("mutual", [*server, "--tls-client-ca", str(home / "ca.pem"), "--certificate-role", "CN=client=viewer"])
     own = {"ca": home / "ca.pem"}
+    client = {"certificate": home / "client.pem", "key": home / "client.key"}
     ways = [
         ("TCP, nobody asked", "clear", "tcp", {}),
         ("TCP, bearer token", "token", "tcp", {"header": f"Authorization: Bearer {token}"}),
         ("TLS, nobody asked", "tls", "tls", own),
-        ("TLS, client certificate", "mutual", "tls", {**own, "certificate": home / "client.pem", "key": home / "client.key"}),
+        ("TLS, client certificate", "mutual", "tls", own | client),
     ]
     names = [name for _, name, _, _ in ways]
     for name in names:

@@ -9,6 +9,7 @@ class Store:
     def __init__(self):
         self.samples = {}
         self.facts = {}
+        self.hits = {}
 
     def add(self, row, clients, present, turn, figures):
         """Takes over what a C program has printed in one round."""
@@ -17,6 +18,11 @@ class Store:
             if field in figures:
                 sample[name] = figures[field]
         self.samples.setdefault((row, clients, present), []).append(sample)
+
+    def count(self, what, hits, tries):
+        """Counts how often something was there already."""
+        before = self.hits.get(what, (0, 0))
+        self.hits[what] = (before[0] + hits, before[1] + tries)
 
     def median(self, row, field, clients=1, present=0):
         """The median of the rounds, None where there is no such figure."""

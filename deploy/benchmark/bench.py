@@ -25,6 +25,8 @@ STAGES = ["idle", "auth", "wrk"]
 class Plan:
     """How much is measured; the whole is to take less than ten minutes on two cores."""
 
+    # On a machine that is slow or busy, no more rounds are begun after so many seconds than one for each population.
+    longest: int = 420
     rounds: int = 5
     # Fewer rounds do where only the trend is of interest.
     later_rounds: int = 3
@@ -32,7 +34,7 @@ class Plan:
     populations: list = field(default_factory=lambda: [0, 1000, 10000])
     creates: int = 200
     warm: int = 90
-    churns: int = 300
+    churns: int = 600
     peers: int = 50
     reading: float = 0.25
     asking: int = 1500
@@ -52,7 +54,7 @@ def progress(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def rounds(rig, plan, store, chosen):
+def rounds(rig, plan, store, chosen, began):
     """All jobs by turns, with ever more namespaces present."""
     jobs = Jobs(rig, plan, store)
     table = {name: job for name, job in jobs.table().items() if name in chosen}
@@ -62,6 +64,9 @@ def rounds(rig, plan, store, chosen):
         populate(rig, ["cold", "default"], present, plan.populations[index - 1] if index else 0)
         jobs.present = present
         for jobs.turn in range(plan.rounds if index == 0 else plan.later_rounds):
+            if jobs.turn > 0 and time.monotonic() > began + plan.longest:
+                rig.notes.append(f"Time was short: {jobs.turn} rounds with {present:,} namespaces present.")
+                break
             progress(f"{present:,} namespaces present, round {jobs.turn + 1}")
             for clients in plan.clients:
                 for job in table.values():
@@ -81,7 +86,7 @@ def choose(only):
     return chosen | ({"floor"} if chosen - set(STAGES) else set())
 
 
-def measure(rig, plan, store, chosen):
+def measure(rig, plan, store, chosen, began):
     rig.build()
     anyone = "--allow-unauthenticated-tcp"
     rig.start("cold", [anyone, *(["--warm", "0"] if rig.has_pool else [])])
@@ -97,7 +102,7 @@ def measure(rig, plan, store, chosen):
         progress("what authentication costs")
         stages.authentication(rig, plan, store)
     if chosen - set(STAGES):
-        rounds(rig, plan, store, chosen)
+        rounds(rig, plan, store, chosen, began)
     if "wrk" in chosen:
         present = plan.populations[-1]
         if not chosen - set(STAGES):
@@ -155,7 +160,7 @@ def main():
             if options.scale:
                 rig.build()
                 return scale.run(rig, options.scale, directory, machine, version, progress)
-            measure(rig, plan, store, chosen)
+            measure(rig, plan, store, chosen, began)
             notes = rig.notes
         write(directory, options.readme, plan, store, machine, version, notes, time.monotonic() - began)
     except (Failure, subprocess.SubprocessError, OSError) as error:

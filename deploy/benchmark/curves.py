@@ -32,13 +32,13 @@ X_TITLES = {"clients": "clients, each one connection", "present": "namespaces pr
 
 
 def nice(value):
-    """The next of 1, 2, 2.5, 4, 5, 8 times a power of ten."""
+    """The next number whose quarters are short ones."""
     power = 1.0
     while power * 10 <= value:
         power *= 10
     while power > value:
         power /= 10
-    return next(power * factor for factor in (1, 2, 2.5, 4, 5, 8, 10) if power * factor >= value * 0.999)
+    return next(power * factor for factor in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if power * factor >= value * 0.999)
 
 
 def number(value):

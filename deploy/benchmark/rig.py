@@ -178,22 +178,28 @@ class Daemon:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 class Rig:
     """Everything that a benchmark has made; leaving it removes that."""
 
     def __init__(self, binary):
+        help_text = subprocess.run([binary, "serve", "--help"], capture_output=True, text=True, check=True).stdout
+        self.has_pool = "--warm " in help_text
         self.binary = binary
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="netnsd-bench-", dir="/tmp"))
         self.daemons = {}
         self.helpers = []
         self.notes = []
-        help_text = subprocess.run([binary, "serve", "--help"], capture_output=True, text=True, check=True).stdout
-        self.has_pool = "--warm " in help_text
 
     def __enter__(self):
         # A signal ends the benchmark as an error does, so that nothing is left.
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+            signal.signal(number, interrupt)
+        # What is in /run on a host is in memory, and is so here, for the floors and the tools as well.
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g,mode=0700", "netnsd-bench", str(self.home)], check=True)
         return self
 
     def __exit__(self, *_):
@@ -205,7 +211,8 @@ class Rig:
                 helper.wait()
         for daemon in list(self.daemons.values()):
             daemon.end()
-        shutil.rmtree(self.home, ignore_errors=True)
+        unmount(self.home)
+        self.home.rmdir()
 
     def build(self):
         for name, libraries in PROGRAMS.items():
@@ -221,6 +228,17 @@ class Rig:
         if result.returncode != 0:
             raise Failure(f"{' '.join(command)[:300]}: status {result.returncode}\n{result.stderr[-2000:]}")
         return result.stdout
+
+    def floor(self, name, *arguments):
+        """Runs a C floor in a mount namespace whose /tmp, where it has its directory, is in memory."""
+        program = os.open(self.program(name), os.O_RDONLY | os.O_CLOEXEC)
+        script = f'mount -t tmpfs bench /tmp && exec /proc/self/fd/{program} "$@"'
+        try:
+            text = self.output("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
+                               *map(str, arguments), pass_fds=[program])
+        finally:
+            os.close(program)
+        return [figures(line) for line in text.splitlines()]
 
     def isolated(self, *command):
         """Runs a tool that knows no other directory than /run/netns in a mount namespace that has an empty one."""

@@ -7,7 +7,7 @@ import socket
 import time
 
 from report import amount, table
-from rig import Failure, await_cleanup, figures
+from rig import Failure, await_cleanup
 
 STEP = 1000
 # What the kernel takes for a namespace, and what is to be left to others.
@@ -73,7 +73,7 @@ def climb(rig, daemon, count, progress):
         size = min(STEP, count - first)
         made = daemon.load("create", f"k{first}-", "down", count=size)
         present = first + size
-        floor = figures(rig.output(rig.program("nsfloor"), "100", "1").splitlines()[0])
+        floor = rig.floor("nsfloor", 100, 1)[0]
         rows.append({
             "present": present, "size": size, "prefix": f"k{first}-", "createP50": made["p50_us"],
             "createP99": made["p99_us"], "floorP50": floor["p50_us"], "residentBytes": daemon.memory(),

@@ -259,7 +259,7 @@ class Rig:
         if daemon is not None:
             daemon.resume()
         # Others on the host may keep it busy without end.
-        await_cleanup(quiet=0.15, longest=3)
+        await_cleanup(quiet=0.15, longest=1.5)
 
     def serve_bytes(self, content, threads):
         """Starts mhdfloor with these bytes as its answer; its port and its process."""

@@ -136,8 +136,8 @@ def summary(rows, facts):
         table(heads, lines), "",
         f"create: the last thousand ÷ the first {last['createP50'] / first['createP50']:.2f} (bar: ≤ 1.3); "
         f"at most {max(row['createP50'] for row in rows) / first['createP50']:.2f}; "
-        f"the floor's own {last['floorP50'] / first['floorP50']:.2f} (over 1.3 on some virtual machines, whose host backs "
-        f"memory a page at a time)",
+        f"the floor's own {last['floorP50'] / first['floorP50']:.2f} (over 1.3 on some virtual machines, whose host "
+        f"backs memory a page at a time)",
         f"delete: the fullest thousand ÷ the emptiest {last['deleteP50'] / first['deleteP50']:.2f}",
         f"memory: {facts['daemonBytesPerNamespace']:.0f} bytes a namespace in the daemon (bar: < 2048), "
         f"{facts['kernelBytesPerNamespace'] / 1024:.0f} KiB on the host",

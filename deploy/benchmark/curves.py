@@ -38,7 +38,8 @@ def nice(value):
         power *= 10
     while power > value:
         power /= 10
-    return next(power * factor for factor in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if power * factor >= value * 0.999)
+    factors = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
+    return next(power * factor for factor in factors if power * factor >= value * 0.999)
 
 
 def number(value):

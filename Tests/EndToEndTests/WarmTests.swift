@@ -151,7 +151,7 @@ struct WarmTests {
             try await Task.sleep(for: .seconds(5))
             let used = try daemon.processorTime - before
             // A debug build takes ten times as long to read the settings again as a release build, and a sanitizer longer.
-            #expect(used < .milliseconds(Sanitizer.isOn ? 400 : 40), "\(used) in 5 s")
+            #expect(used < .milliseconds(Sanitizer.isOn ? 400 : 100), "\(used) in 5 s")
         }
     }
 

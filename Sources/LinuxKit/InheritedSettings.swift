@@ -8,7 +8,8 @@ import SystemPackage
 /// directories of those settings are held open and watched with inotify(7), so that a write through the host's procfs
 /// is known of before the next namespace is handed out, at the price of one read(2). Watching a directory of
 /// `/proc/sys/net` works only while it is held open: the kernel forgets its inode otherwise. Remaining hazard: a write
-/// through another mount of procfs (a container's own) or netlink (`ip ntable change`) is seen by ``reread()`` only.
+/// through another mount of procfs (a container's own) or netlink (`ip ntable change`), and one to a module that was
+/// loaded later, is seen by ``reread()`` only.
 ///
 /// What is copied, found out by changing every setting of Linux 6.18 and comparing: `devinet_init_net`,
 /// `addrconf_init_net`, `neigh_parms_alloc`, `tcp_sk_init` and `udp_sk_init` are the places in the kernel.
@@ -48,6 +49,9 @@ struct InheritedSettings: ~Copyable {
     private let directories: [HeldDirectory]
     private let pathOfWatch: [CInt: FilePath]
     private var values: Values
+    /// How often one was found to have been written, whatever was written: one more than before says that what was made
+    /// since then may have either value.
+    private(set) var writes = 0
 
     /// Watches from now on. nil says that a new namespace's settings come from where the calling thread cannot see them:
     /// the daemon is in a network namespace of its own, or procfs does not show the settings.
@@ -77,27 +81,25 @@ struct InheritedSettings: ~Copyable {
     /// made earlier has the old one. Costs a read(2) when nothing was written.
     mutating func haveChanged() -> Bool {
         switch writtenFiles() {
-        case .none: false
+        case .none:
+            return false
         case .some(let files):
-            files.contains { path in values[path].map { $0 != Self.read(path) } ?? false } && reread()
-        case .unknown: reread()
-        }
-    }
-
-    /// Whether one was written at all since ``haveChanged()`` was last asked.
-    mutating func wereWritten() -> Bool {
-        switch writtenFiles() {
-        case .none: false
-        case .some(let files): files.contains { values[$0] != nil }
-        case .unknown: true
+            let known = files.filter { values[$0] != nil }
+            if !known.isEmpty { writes += 1 }
+            return known.contains { values[$0] != Self.read($0) } && reread()
+        case .unknown:
+            writes += 1
+            return reread()
         }
     }
 
     /// Reads them all, and answers whether any has another value than before. Takes half a millisecond.
     mutating func reread() -> Bool {
         let now = Self.read()
-        defer { values = now }
-        return now != values
+        guard now != values else { return false }
+        values = now
+        writes += 1
+        return true
     }
 
     private enum Written {

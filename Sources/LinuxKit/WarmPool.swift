@@ -64,6 +64,10 @@ package final class WarmPool: Preparation {
         var wanted: [Bool]
         /// Which kind is being made.
         var making: Bool?
+        /// How often a setting had been written when that began.
+        var writesBefore = 0
+        /// What was given a name while one was being made, which may be that one.
+        var disowned: [NamespaceIdentity] = []
         var restsUntil: ContinuousClock.Instant
         var nextCheck: ContinuousClock.Instant
         /// Until when dropping namespaces may have made room for others.
@@ -166,9 +170,11 @@ extension WarmPool {
     }
 
     /// Lets go of a namespace that gets a name otherwise: an administrator can name every descriptor there is, also one of
-    /// this process. Whoever took it before that knows it has a second name.
+    /// this process, and the namespace of each of its threads. One that was handed out before that has two names then, as
+    /// whenever a namespace is adopted.
     func disown(_ identity: NamespaceIdentity) {
         let dropped = state.withLock { state in
+            if state.making != nil { state.disowned.append(identity) }
             let before = (up: state.up, down: state.down)
             state.up.removeAll { $0.status.identity.isSame(as: identity) }
             state.down.removeAll { $0.status.identity.isSame(as: identity) }
@@ -179,10 +185,11 @@ extension WarmPool {
 
     /// Whether a namespace of the kind is being made, and there is none: a create does best to wait for that one.
     package func isAwaited(up: Bool) -> Bool {
-        state.withLock { state in
+        // Asked on threads that must not wait; whoever holds the lock may be reading settings.
+        state.withLockIfAvailable { state in
             guard state.making == up else { return false }
             return up ? state.up.isEmpty && state.down.isEmpty : state.down.isEmpty
-        }
+        } ?? false
     }
 
     /// Runs `body`, which makes a namespace, and runs it again when the kernel had no room for another one but will, now
@@ -251,6 +258,7 @@ extension WarmPool {
                 dropped += state.fit(in: room)
             }
             state.making = state.nextKind
+            state.writesBefore = state.settings?.writes ?? 0
             return state.making
         }
         withExtendedLifetime(dropped) {}
@@ -324,22 +332,26 @@ extension WarmPool.State {
     fileprivate mutating func store(
         _ result: Result<WarmNamespace, SystemError>, up isUp: Bool
     ) -> [WarmNamespace] {
-        making = nil
+        let disowned = disowned
+        (making, self.disowned) = (nil, [])
         let now = ContinuousClock.now
         switch result {
         case .failure:
             facts.failures += 1
             return giveUp(at: now)
         case .success(let namespace):
-            guard !wanted.isEmpty, now >= restsUntil else {
+            guard !wanted.isEmpty else { return [namespace] }
+            guard now >= restsUntil else {
                 count(1, .refusal)
                 return [namespace]
             }
-            // Which values it has is unknown if one was written while it was made.
-            if settings?.wereWritten() ?? true {
+            let outdated = settings?.haveChanged() ?? true ? drop(.settings) : []
+            // Which values it has is unknown if one was written while it was made, also if another thread noticed.
+            guard settings?.writes == writesBefore else {
                 count(1, .settings)
-                return (settings?.reread() ?? true ? drop(.settings) : []) + [namespace]
+                return outdated + [namespace]
             }
+            if disowned.contains(where: { namespace.status.identity.isSame(as: $0) }) { return [namespace] }
             var excess: WarmNamespace?
             if size >= facts.capacity { excess = isUp ? down.popLast() : up.popLast() }
             if isUp { up.append(namespace) } else { down.append(namespace) }

@@ -15,7 +15,7 @@ import SystemPackage
 @safe final class Acceptor: @unchecked Sendable {
     /// How many connections are taken from one address before the others are looked at.
     private static let batch = 64
-    /// For how long nothing is accepted when it has failed, mostly for want of descriptors.
+    /// For how long, at most, nothing is accepted when it has failed, mostly for want of descriptors.
     private static let pauseMilliseconds: CInt = 200
 
     private let entrances: [Entrance]
@@ -57,6 +57,7 @@ import SystemPackage
 
     private func run() {
         var trouble: Errno?
+        var reported: Errno?
         while !isStopping.load(ordering: .acquiring) {
             let ready = trouble == nil ? entrances.filter { !$0.isFull } : []
             var entries = [pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)]
@@ -65,8 +66,13 @@ import SystemPackage
             if entries[0].revents != 0 { wake.clear() }
             trouble = nil
             for (entrance, entry) in zip(ready, entries.dropFirst()) where entry.revents != 0 {
-                trouble = admitAll(of: entrance) ?? trouble
+                guard let errno = admitAll(of: entrance) else { continue }
+                trouble = errno
+                if errno != reported {
+                    logger.warning("no connection can be accepted", metadata: ["reason": "\(errno)"])
+                }
             }
+            if !ready.isEmpty { reported = trouble }
         }
     }
 
@@ -76,11 +82,7 @@ import SystemPackage
             switch entrance.admitNext() {
             case .admitted: continue
             case .nobody: return nil
-            case .failed(let errno):
-                logger.warning(
-                    "no connection can be accepted",
-                    metadata: ["address": "\(entrance.socket.address)", "reason": "\(errno)"])
-                return errno
+            case .failed(let errno): return errno
             }
         }
         return nil
@@ -105,6 +107,8 @@ import SystemPackage
     let socket: ListeningSocket
     private let wake: Wake
     private let limit: Int
+    /// One that libmicrohttpd has no memory for stays counted: it tells nobody that it closes it. Swift itself ends the
+    /// process for want of memory.
     private let inside = Atomic<Int>(0)
     private var daemon: OpaquePointer?
 

@@ -10,7 +10,10 @@ public struct AuthenticationCode: Sendable {
     /// The code.
     public let bytes: [UInt8]
 
-    /// Computes the code of `text` under `key`; nil when libmicrohttpd was built without GnuTLS.
+    /// Whether codes can be computed: not with a libmicrohttpd that was built without GnuTLS.
+    public static var isAvailable: Bool { AuthenticationCode(of: [], key: [0]) != nil }
+
+    /// Computes the code of `text` under `key`; nil when that is not ``isAvailable``.
     public init?(of text: [UInt8], key: [UInt8]) {
         var code = [UInt8](repeating: 0, count: Self.byteCount)
         let isMade = unsafe key.withUnsafeBytes { key in

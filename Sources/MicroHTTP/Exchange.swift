@@ -111,6 +111,7 @@ final class Exchange: Sendable {
             // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
             guard account?.requestIsComplete() != false else {
                 response.discard()
+                state.withLock { $0.phase = .queued }
                 return .NO
             }
             state.withLock {

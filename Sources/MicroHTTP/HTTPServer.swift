@@ -122,8 +122,8 @@ public final class HTTPServer: Sendable {
     /// For how long connections are still accepted because others wait behind them.
     private static let queuePatience = Duration.milliseconds(500)
 
-    /// Lets libmicrohttpd accept those who have connected, which takes a moment; longer where it has as many connections
-    /// as it may have, of which some are quiet.
+    /// Lets the acceptor take in those who have connected, which takes a moment; longer where there are as many
+    /// connections as there may be, of which some are quiet.
     private func queuesToEmpty(within limit: Duration) async {
         let deadline = ContinuousClock.now + limit
         while listeners.contains(where: \.entrance.socket.hasQueue), !core.isHurried, ContinuousClock.now < deadline {
@@ -175,7 +175,8 @@ public final class HTTPServer: Sendable {
         var options = unsafe cmicrohttpd_options()
         unsafe options.threads = UInt32(configuration.threads)
         // The entrance bounds the connections. libmicrohttpd gives each thread its part and counts those that are gone
-        // for a while longer; so that no thread ever comes to its bound, it is told of more.
+        // for a while longer; it is told of more so that no thread ever comes to its bound, where 0.9.75 returns with a
+        // mutex locked (new_connection_process_).
         unsafe options.connection_limit = UInt32(2 * configuration.connectionLimit * max(1, configuration.threads))
         unsafe options.connections_per_address = UInt32(configuration.connectionsPerAddress)
         unsafe options.idle_timeout_seconds = UInt32(configuration.idleTimeoutSeconds)

@@ -93,8 +93,6 @@ final class LiveConnections: Sendable {
         }
     }
 
-    var isEmpty: Bool { state.withLock { $0.entries.isEmpty } }
-
     /// Cuts those whose time is over; answers how many.
     func cutOverdue() -> Int {
         let now = CoarseClock.now

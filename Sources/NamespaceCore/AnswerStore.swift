@@ -89,21 +89,28 @@ package actor AnswerStore {
     /// Asks to do the request of that key.
     package func claim(_ key: String, _ fingerprint: Fingerprint) async throws(NamespaceError) -> Claim {
         await removeExpired()
-        switch entries[key] {
-        case nil:
-            entries[key] = .inProgress(fingerprint)
-            return .new(made: [:])
-        case .unanswered(fingerprint, let made):
-            entries[key] = .inProgress(fingerprint)
-            return .new(made: made)
-        case .inProgress(fingerprint):
-            return .inProgress
-        case .kept(fingerprint, .file(let file), _, _):
-            return .answered(try await read(file))
-        case .kept(fingerprint, .memory(let answer), _, _):
-            return .answered(answer)
-        case .unanswered, .inProgress, .kept:
-            return .reused
+        while true {
+            switch entries[key] {
+            case nil:
+                entries[key] = .inProgress(fingerprint)
+                return .new(made: [:])
+            case .unanswered(fingerprint, let made):
+                entries[key] = .inProgress(fingerprint)
+                return .new(made: made)
+            case .inProgress(fingerprint):
+                return .inProgress
+            case .kept(fingerprint, .file(let file), _, _):
+                do throws(NamespaceError) {
+                    return .answered(try await read(file))
+                } catch {
+                    // Gone to make room, or to be read by now as what another request of the key has left.
+                    if case .kept(_, .file(file), _, _)? = entries[key] { throw error }
+                }
+            case .kept(fingerprint, .memory(let answer), _, _):
+                return .answered(answer)
+            case .unanswered, .inProgress, .kept:
+                return .reused
+            }
         }
     }
 
@@ -126,7 +133,7 @@ package actor AnswerStore {
         entries[key] = .kept(fingerprint, place, size: size, until: until)
         order.append(key)
         bytes += size
-        while order.count > Self.mostAnswers || bytes > mostBytes { await removeOldest() }
+        while !order.isEmpty, order.count > Self.mostAnswers || bytes > mostBytes { await removeOldest() }
     }
 
     /// Lets the next request of that key be done.
@@ -145,7 +152,7 @@ extension AnswerStore {
         let found = try await kernel.blocking { () throws(SystemError) in
             try Self.load(directory, bootID: bootID, now: now)
         }
-        for item in found.sorted(by: { $0.file < $1.file }) {
+        for item in found {
             let size = size(of: item.size)
             entries[item.key] = .kept(item.fingerprint, .file(item.file), size: size, until: item.until)
             order.append(item.key)
@@ -175,6 +182,7 @@ extension AnswerStore {
         let until: Duration
     }
 
+    /// The oldest first, and one for each key.
     private static func load(
         _ directory: FilePath, bootID: String, now: Duration
     ) throws(SystemError) -> [Found] {
@@ -195,7 +203,14 @@ extension AnswerStore {
                 Found(
                     key: key, fingerprint: fingerprint, file: file, size: content.count, until: .milliseconds(until)))
         }
-        return found
+        var newest: [String: Found] = [:]
+        for item in found.sorted(by: { $0.file < $1.file }) {
+            // One that was to go when the daemon died, and whose key was used again.
+            if let older = newest.updateValue(item, forKey: item.key) {
+                try FileSystem.unlink(directory.appending("\(older.file).json"))
+            }
+        }
+        return newest.values.sorted { $0.file < $1.file }
     }
 
     private static func text(

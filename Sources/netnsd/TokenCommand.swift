@@ -70,14 +70,18 @@ struct TokenCommand: ParsableCommand {
         func run() throws {
             let now = Timestamp(milliseconds: SystemTime.wallMilliseconds)
             let expiresAt = expiresIn.map { Timestamp(milliseconds: now.milliseconds + $0 * 1000) }
-            guard let (token, text) = Token.make(name: name, role: role, grant: grant, at: now, expiresAt: expiresAt)
-            else { throw ValidationError("such a token cannot be made") }
             let path = file.path
+            let text: String?
             do {
-                try TokenFile.change(path) { (file) throws(TokenFileError) in try file.add(token, to: path) }
+                text = try TokenFile.change(path) { (file) throws(TokenFileError) in
+                    let made = Token.make(name: name, role: role, grant: grant, at: now, expiresAt: expiresAt)
+                    if let made { try file.add(made.token, to: path) }
+                    return made?.text
+                }
             } catch {
                 throw StartFailure.exit(describing: error)
             }
+            guard let text else { throw ValidationError("such a token cannot be made") }
             print(text)
         }
     }

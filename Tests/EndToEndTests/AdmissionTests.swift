@@ -99,6 +99,25 @@ struct AdmissionTests {
         }
     }
 
+    @Test("A create that was too much at the time is made when it is retried with its key")
+    func retry() async throws {
+        let limits = ["--max-creations-per-second", "1", "--max-creation-burst", "1"]
+        try await withDaemon(arguments: limits) { daemon in
+            var answers: [HTTPResponse] = []
+            for number in 0..<4 {
+                let key = ["Idempotency-Key: k\(number)"]
+                let answer = try await daemon.send("POST", Self.collection, headers: key)
+                answers.append(answer)
+                guard answer.status == 429 else { continue }
+                try await Task.sleep(for: .seconds(try #require(answer.headers["retry-after"].flatMap { Int($0) })))
+                let again = try await daemon.send("POST", Self.collection, headers: key)
+                #expect(again.status == 201, "\(again.text)")
+                #expect(again.headers["idempotent-replayed"] == nil)
+            }
+            #expect(answers.contains { $0.status == 429 })
+        }
+    }
+
     @Test("Changes beyond what are made at once are answered 503, and reading goes on")
     func mutations() async throws {
         try await withDaemon(arguments: ["--max-mutations", "1"]) { daemon in

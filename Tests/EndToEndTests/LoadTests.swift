@@ -69,8 +69,8 @@ struct LoadTests {
             let before = try await daemon.filledResources()
             let held = try daemon.heldNamespaces().count
             try await cycle(2000, on: endpoint)
-            let after = try await daemon.resources(settlingTo: before)
-            #expect(!after.exceeds(before), "\(before), then \(after)")
+            let after = try await daemon.resources(settlingTo: before, spareThreads: 2)
+            #expect(!after.exceeds(before, spareThreads: 2), "\(before), then \(after)")
             // As many as before, and no namespace that is deleted among them.
             try await daemon.waitForWarmNamespaces(held)
             // A sanitizer keeps a shadow of the memory.

@@ -107,10 +107,10 @@ package final class Daemon: Sendable {
 
     /// What the daemon holds once it holds no more than `earlier`, or after 10 seconds: it closes connections, and the
     /// runtime ends threads, in its own time.
-    package func resources(settlingTo earlier: Resources) async throws -> Resources {
+    package func resources(settlingTo earlier: Resources, spareThreads: Int = 0) async throws -> Resources {
         for _ in 0..<100 {
             let now = try resources
-            if !now.exceeds(earlier) { return now }
+            if !now.exceeds(earlier, spareThreads: spareThreads) { return now }
             try await Task.sleep(for: .milliseconds(100))
         }
         return try resources

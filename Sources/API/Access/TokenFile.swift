@@ -1,5 +1,6 @@
 import JSONText
 package import LinuxKit
+import MicroHTTP
 import NamespaceCore
 package import SystemPackage
 
@@ -20,6 +21,7 @@ package struct TokenFile: Sendable {
 
     /// Reads a file that its owner alone may use. Blocks.
     package static func read(_ path: FilePath) throws(TokenFileError) -> (file: TokenFile, facts: FileFacts) {
+        try checkCodes(path)
         let file: ConfigurationFile
         do throws(SystemError) {
             file = try ConfigurationFile(path)
@@ -35,10 +37,18 @@ package struct TokenFile: Sendable {
         return (try TokenFile(parsing: file.content, path: path), facts)
     }
 
+    /// Without them every token would be an unknown one.
+    private static func checkCodes(_ path: FilePath) throws(TokenFileError) {
+        guard AuthenticationCode.isAvailable else {
+            throw TokenFileError(path, "tokens need a libmicrohttpd that was built with GnuTLS, and this one was not")
+        }
+    }
+
     /// Changes a file while no other process does, all of it or nothing; a missing one is an empty one. Blocks.
     package static func change<Value>(
         _ path: FilePath, _ body: (inout TokenFile) throws(TokenFileError) -> Value
     ) throws(TokenFileError) -> Value {
+        try checkCodes(path)
         let directory = path.removingLastComponent()
         let result: Result<Value, TokenFileError>
         do throws(SystemError) {

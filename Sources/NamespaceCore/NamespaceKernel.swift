@@ -229,8 +229,33 @@ private func makingRoom<Value>(
     return try pool.makingRoom(body)
 }
 
+extension SystemError {
+    /// Whether another tool took the new file or its mount away before the namespace was there.
+    fileprivate var isOfAnotherHand: Bool {
+        switch (operation, errno) {
+        case (.bindMount, .noSuchFileOrDirectory), (.statx, .noSuchFileOrDirectory), (.verifyMount, _): true
+        default: false
+        }
+    }
+}
+
 extension NamespaceDirectory {
+    /// Fills an order, anew when another tool interferes: what it wants with a file of a moment is not this one.
     fileprivate func fill(
+        _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
+        on thread: inout KernelThread
+    ) throws(SystemError) -> NamespaceStatus {
+        for _ in 0..<3 {
+            do throws(SystemError) {
+                return try fillOnce(order, mountID: mountID, from: source, of: pool, on: &thread)
+            } catch  where error.isOfAnotherHand && thread.isHome {
+                continue
+            }
+        }
+        return try fillOnce(order, mountID: mountID, from: source, of: pool, on: &thread)
+    }
+
+    private func fillOnce(
         _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
         on thread: inout KernelThread
     ) throws(SystemError) -> NamespaceStatus {

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -77,6 +78,43 @@ struct LoadTests {
             if !Sanitizer.isOn { #expect(try Resources.residentMemory(pid: daemon.pid) < 30 << 20) }
             #expect(daemon.home.names.isEmpty)
             #expect(daemon.home.records.isEmpty)
+        }
+    }
+
+    private final class Flag: Sendable {
+        let isUp = Atomic<Bool>(false)
+    }
+
+    @Test("Creates succeed while another tool takes away files that are not mounted on yet")
+    func interference() async throws {
+        try await withDaemon { daemon in
+            let (endpoint, directory) = (try daemon.endpoint(), daemon.home.netnsDirectory)
+            let end = Flag()
+            defer { end.isUp.store(true, ordering: .relaxed) }
+            let taker = Task {
+                try await offload {
+                    var taken = 0
+                    while !end.isUp.load(ordering: .relaxed) {
+                        // A mounted one is EBUSY.
+                        if unlink(directory + "/a") == 0 { taken += 1 }
+                        usleep(1000)
+                    }
+                    return taken
+                }
+            }
+            let statuses = try await offload {
+                let connection = try RawConnection(endpoint)
+                var statuses: Set<Int> = []
+                for _ in 0..<1500 {
+                    let created = try connection.exchange("POST", "/v1/namespaces", body: #"{"name":"a"}"#)
+                    statuses.insert(created.status)
+                    _ = try connection.exchange("DELETE", "/v1/namespaces/a")
+                }
+                return statuses
+            }
+            end.isUp.store(true, ordering: .relaxed)
+            #expect(statuses == [201])
+            #expect(try await taker.value > 0)
         }
     }
 

@@ -16,7 +16,9 @@ public func fuzzRequestTarget(_ start: UnsafePointer<UInt8>?, _ count: Int) -> C
     guard let again = try? RequestTarget(parsing: Array("\(path)?\(query)".utf8)) else {
         preconditionFailure("refused when encoded anew")
     }
-    precondition(again == target, "another target when encoded anew")
+    // Whom an absolute form addresses is not said again.
+    precondition(again.segments == target.segments, "another path when encoded anew")
+    precondition(again.query == target.query, "another query when encoded anew")
     return 0
 }
 

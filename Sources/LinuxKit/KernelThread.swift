@@ -9,7 +9,8 @@ import SystemPackage
 /// wrong namespace would make every later namespace, socket and child process wrong in silence.
 package struct KernelThread: ~Copyable {
     private let home: HomeNamespace
-    private(set) var isHome: Bool
+    /// Whether it is in the namespace that it was started for; if not, it must end.
+    package private(set) var isHome: Bool
 
     /// Puts the calling thread into `home`, which it may have been started outside of.
     init(home: HomeNamespace) {

@@ -75,6 +75,8 @@ extension NamespaceError {
             (code, message) = (
                 .missingCapability, "The daemon may not look at this process; it needs CAP_SYS_PTRACE to."
             )
+        case (.bindMount, .noSuchFileOrDirectory), (.verifyMount, _):
+            (code, message) = (.busy, "Another tool takes the file away before it is mounted on; try again later.")
         case (.verifySource, _):
             (code, message) = (.notANetworkNamespace, "What is to get a name is no network namespace.")
         case (.submitJob, _):

@@ -102,18 +102,20 @@ struct LoadTests {
                     return taken
                 }
             }
-            let statuses = try await offload {
+            let refusals = try await offload {
                 let connection = try RawConnection(endpoint)
-                var statuses: Set<Int> = []
+                var refusals: [String] = []
                 for _ in 0..<1500 {
                     let created = try connection.exchange("POST", "/v1/namespaces", body: #"{"name":"a"}"#)
-                    statuses.insert(created.status)
+                    if created.status != 201 { refusals.append(created.text) }
                     _ = try connection.exchange("DELETE", "/v1/namespaces/a")
                 }
-                return statuses
+                return refusals
             }
             end.isUp.store(true, ordering: .relaxed)
-            #expect(statuses == [201])
+            // Where a file takes as long to make as the tool takes between two looks, it may win every time.
+            #expect(refusals.allSatisfy { $0.contains("urn:netnsd:problem:namespace-busy") }, "\(refusals.prefix(3))")
+            #expect(refusals.count < 1500)
             #expect(try await taker.value > 0)
         }
     }

@@ -49,19 +49,3 @@ package struct FileFacts: Sendable, Equatable {
         return FileFacts(file)
     }
 }
-
-extension FileSystem {
-    /// Runs `body` while no other process does so with the same directory (flock(2)).
-    package static func locking<Value>(_ directory: FilePath, _ body: () -> Value) throws(SystemError) -> Value {
-        let lock = try OwnedDescriptor.open(directory, O_RDONLY | O_DIRECTORY)
-        let rawValue = lock.rawValue
-        try call(.flock, directory) { clinux_flock(rawValue, LOCK_EX) }
-        defer { _ = clinux_flock(lock.rawValue, LOCK_UN) }
-        return body()
-    }
-}
-
-extension HostFacts {
-    /// Whether there is a group of that name (getgrnam(3)).
-    package static func hasGroup(_ name: String) -> Bool { unsafe getgrnam(name) != nil }
-}

@@ -40,6 +40,17 @@ package enum FileSystem {
         }
     }
 
+    /// Runs `body` while no other process does so with the same directory (flock(2)); blocks while one does.
+    package static func locking<Value>(
+        _ directory: FilePath, _ body: () throws(SystemError) -> Value
+    ) throws(SystemError) -> Value {
+        let lock = try OwnedDescriptor.open(directory, O_RDONLY | O_DIRECTORY)
+        let rawValue = lock.rawValue
+        try call(.flock, directory) { clinux_flock(rawValue, LOCK_EX) }
+        defer { _ = clinux_flock(lock.rawValue, LOCK_UN) }
+        return try body()
+    }
+
     /// How large the file system of `path` is, nil where it does not say, and what a file's content is rounded up to in
     /// it; both in bytes, by statvfs(3).
     package static func space(at path: FilePath) throws(SystemError) -> (total: Int?, block: Int) {

@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 package import SystemPackage
 
 /// A capability (capabilities(7)) that netnsd needs or gains from.
@@ -73,4 +74,9 @@ package struct HostFacts: Sendable {
     private static func limit(_ path: FilePath) -> Int? {
         (try? line(of: path)).flatMap { Int($0) }
     }
+}
+
+extension HostFacts {
+    /// Whether there is a group of that name (getgrnam(3)).
+    package static func hasGroup(_ name: String) -> Bool { unsafe getgrnam(name) != nil }
 }

@@ -24,9 +24,10 @@ package struct MountDirectory: Sendable {
     package func prepare() throws(SystemError) -> UInt64 {
         try FileSystem.makeDirectory(path)
         // A bind of a directory on itself is the same inode, so this is one lock whatever is mounted here by now.
-        let directory = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
-        let rawValue = directory.rawValue
-        try call(.flock, path) { clinux_flock(rawValue, LOCK_EX) }
+        return try FileSystem.locking(path) { () throws(SystemError) in try prepareLocked() }
+    }
+
+    private func prepareLocked() throws(SystemError) -> UInt64 {
         if try !share() {
             // Recursively, so that namespaces mounted here before stay visible.
             try call(.bindMount, path) { unsafe path.withPlatformString { unsafe clinux_bind_mount($0, $0, true) } }

@@ -126,26 +126,26 @@ final class Exchange: Sendable {
             }
             return queue(response, on: connection, close: true)
         case .read(let limit, let answer):
-            if let length = request.contentLength, length > UInt64(limit) {
-                return refuse(.contentTooLarge(limit: limit), request, on: connection)
-            }
-            state.withLock {
-                $0.request = request
-                $0.isHead = request.method == .head
-                $0.phase = .reading(limit: limit, then: answer)
-            }
-            return .YES
+            return awaitBody(of: request, limit: limit, in: .reading(limit: limit, then: answer), on: connection)
         case .discard(let limit, let answer):
-            if let length = request.contentLength, length > UInt64(limit) {
-                return refuse(.contentTooLarge(limit: limit), request, on: connection)
-            }
-            state.withLock {
-                $0.request = request
-                $0.isHead = request.method == .head
-                $0.phase = .discarding(limit: limit) { _ in await answer() }
-            }
-            return .YES
+            let phase = Phase.discarding(limit: limit) { _ in await answer() }
+            return awaitBody(of: request, limit: limit, in: phase, on: connection)
         }
+    }
+
+    /// Has the body come, unless it is announced to be too long.
+    private func awaitBody(
+        of request: Request, limit: Int, in phase: Phase, on connection: Connection
+    ) -> MHD_Result {
+        if let length = request.contentLength, length > UInt64(limit) {
+            return refuse(.contentTooLarge(limit: limit), request, on: connection)
+        }
+        state.withLock {
+            $0.request = request
+            $0.isHead = request.method == .head
+            $0.phase = phase
+        }
+        return .YES
     }
 
     /// Answers for the handler, and closes the connection: whatever the client sends next cannot be trusted, or is a

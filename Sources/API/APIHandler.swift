@@ -131,7 +131,7 @@ package struct APIHandler: RequestHandler {
         let method = route?.0.endpoint(for: request.method)
         let right = method?.right ?? (route?.0.isOpen == true ? .open : .read)
         let principal = right == .open ? .nobody : try access.principal(of: request)
-        if right != .open { observation.principal = AuditRecord.Who(principal) }
+        if right != .open { observation.principal = principal }
         try access.check(right, of: principal, for: request)
         guard let (route, name) = route else {
             throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
@@ -169,14 +169,17 @@ package struct APIHandler: RequestHandler {
         }
     }
 
+    /// The value of `Server`.
+    private static let product = "netnsd/\(Version.current)"
+
     private func finish(
         _ response: Response, of request: Request, _ requestID: String, _ observation: Telemetry.Observation,
         _ problem: Problem? = nil
     ) -> Response {
         var response = response
         telemetry.end(observation, request, requestID, response, problem)
-        response.headerFields[.server] = "netnsd/\(Version.current)"
-        response.headerFields[.requestID] = requestID
+        response.headerFields.append(.server, Self.product)
+        response.headerFields.append(.requestID, requestID)
         let level: Logger.Level = response.status.code == 500 ? .error : .debug
         if logger.logLevel <= level {
             var metadata: Logger.Metadata = [

@@ -70,6 +70,8 @@ package final class WarmPool: Preparation {
         var disowned: [NamespaceIdentity] = []
         var restsUntil: ContinuousClock.Instant
         var nextCheck: ContinuousClock.Instant
+        /// When a create last took one, or found none.
+        var askedAt: ContinuousClock.Instant
         /// Until when dropping namespaces may have made room for others.
         var yieldedUntil: ContinuousClock.Instant
     }
@@ -105,7 +107,8 @@ package final class WarmPool: Preparation {
         state = Mutex(
             State(
                 settings: settings, facts: facts, wanted: Array(repeating: true, count: most),
-                restsUntil: now + Self.startDelay, nextCheck: now + checkInterval, yieldedUntil: now))
+                restsUntil: now + Self.startDelay, nextCheck: now + checkInterval, askedAt: now,
+                yieldedUntil: now))
     }
 
     /// How many may be held where so much memory is left: they take a sixteenth of what is over the reserve.
@@ -163,6 +166,7 @@ extension WarmPool {
             if state.size > 0, state.settings?.haveChanged() ?? true { outdated = state.drop(.settings) }
             let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
             if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
+            state.askedAt = .now
             return taken
         }
         withExtendedLifetime(outdated) {}
@@ -231,8 +235,8 @@ extension WarmPool {
             guard !state.wanted.isEmpty else { return nil }
             let now = ContinuousClock.now
             if now < state.restsUntil { return state.restsUntil - now }
-            guard state.nextKind == nil else { return state.size == 0 ? Self.eagerDelay : Self.quietDelay }
-            return max(state.nextCheck - now, Self.quietDelay)
+            guard state.nextKind != nil else { return max(state.nextCheck - now, Self.quietDelay) }
+            return state.size == 0 ? Self.eagerDelay : max(state.askedAt + Self.burstEnd - now, Self.quietDelay)
         }
     }
 
@@ -241,6 +245,8 @@ extension WarmPool {
     private static let eagerDelay = Duration.microseconds(50)
     /// With something in it, making more would get in the way of what goes on.
     private static let quietDelay = Duration.milliseconds(2)
+    /// How long after a create the next one is expected: while there are some, a burst has the processors to itself.
+    private static let burstEnd = Duration.milliseconds(10)
 
     /// Makes one namespace, or looks at settings and memory again if that is due.
     package func perform(on thread: inout KernelThread) {

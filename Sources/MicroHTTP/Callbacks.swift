@@ -19,15 +19,16 @@ func connectionChanged(
     let server = entrance.server
     switch change {
     case .CONNECTION_NOTIFY_STARTED:
-        guard let descriptor = unsafe Connection(connection).descriptor else { return }
+        let started = unsafe Connection(connection)
+        guard let descriptor = started.descriptor else { return }
         var tls: TLSConnection?
         if let session = unsafe cmicrohttpd_tls_session(connection), let credentials = server.credentials,
             unsafe credentials.adopt(in: session)
         {
             tls = TLSConnection(offering: credentials)
         }
-        let account = unsafe Connection(connection).account(descriptor, within: server.connections.limits)
-        let live = LiveConnection(descriptor: descriptor, account: account, tls: tls)
+        let live = LiveConnection(
+            descriptor: descriptor, client: started.client, limits: server.connections.limits, tls: tls)
         server.connections.add(live)
         // Released below.
         unsafe attachment.pointee = unsafe Unmanaged.passRetained(live).toOpaque()

@@ -29,4 +29,9 @@ public struct Client: Sendable, Equatable {
         self.address = address
         self.certificate = certificate
     }
+
+    /// The same client, now that it has presented something.
+    func presenting(_ certificate: ClientCertificate) -> Client {
+        Client(transport: transport, peer: peer, address: address, certificate: certificate)
+    }
 }

@@ -24,17 +24,10 @@ import HTTPTypes
     }
 
     /// What the server thinks of the client's certificate; nil without TLS.
-    func verdict(of server: ServerCore) -> TLSVerdict? {
-        guard let session = unsafe cmicrohttpd_tls_session(pointer) else { return nil }
-        guard let tls = live?.tls, let credentials = server.credentials else { return .noCertificate }
+    func verdict(of server: ServerCore, on live: LiveConnection) -> TLSVerdict? {
+        guard live.client.transport == .tls, let session = unsafe cmicrohttpd_tls_session(pointer) else { return nil }
+        guard let tls = live.tls, let credentials = server.credentials else { return .noCertificate }
         return unsafe tls.verdict(on: session, by: credentials)
-    }
-
-    /// The account of the connection, at its beginning.
-    func account(_ descriptor: CInt, within limits: ConnectionLimits) -> ConnectionAccount {
-        // Root is not counted: it could end the daemon just as well.
-        let user = client(nil).peer.flatMap { $0.user == 0 ? nil : $0.user }
-        return ConnectionAccount(descriptor: descriptor, user: user, limits: limits)
     }
 
     /// What was attached to it.
@@ -44,14 +37,13 @@ import HTTPTypes
         return unsafe Unmanaged<LiveConnection>.fromOpaque(opaque).takeUnretainedValue()
     }
 
-    /// Who is at the other end.
-    private func client(_ verdict: TLSVerdict?) -> Client {
+    /// Who is at the other end, when the connection begins.
+    var client: Client {
+        let isSecure = unsafe cmicrohttpd_tls_session(pointer) != nil
         var text = [CChar](repeating: 0, count: Int(CMICROHTTPD_ADDRESS_BYTES))
         guard unsafe cmicrohttpd_address(pointer, &text) == 0 else {
             let address = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
-            guard let verdict else { return Client(transport: .tcp, address: address) }
-            let certificate: ClientCertificate? = if case .trusted(let trusted) = verdict { trusted } else { nil }
-            return Client(transport: .tls, address: address, certificate: certificate)
+            return Client(transport: isSecure ? .tls : .tcp, address: address)
         }
         var peer = cmicrohttpd_credentials()
         guard unsafe cmicrohttpd_peer(pointer, &peer) != 0 else { return Client(transport: .unix) }
@@ -62,32 +54,42 @@ import HTTPTypes
     func request(
         method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?,
         target: Result<RequestTarget, RequestTarget.Malformation>, at place: HeaderLayout.Part, limit: Int,
-        verdict: TLSVerdict?
+        client: Client
     ) -> (Request, refusal: Refusal?) {
-        let (methodPart, name) = unsafe Self.part(method)
+        let (methodPart, methodName) = unsafe Self.part(method)
         let (versionPart, protocolName) = unsafe Self.part(version)
-        var fields = HeaderCollector(layout: HeaderLayout(method: methodPart, target: place, version: versionPart))
-        unsafe withUnsafeMutablePointer(to: &fields) { collector in
+        var collector = HeaderCollector(layout: HeaderLayout(method: methodPart, target: place, version: versionPart))
+        unsafe withUnsafeMutablePointer(to: &collector) { collector in
             _ = unsafe MHD_get_connection_values_n(pointer, .HEADER_KIND, collectHeader, collector)
         }
         let bytes = unsafe cmicrohttpd_header_bytes(pointer)
-        fields.layout.finish(at: methodPart.address &+ UInt(bytes))
-        let parsedMethod = HTTPRequest.Method(name)
-        let isChunked = fields.fields.contains(.transferEncoding)
-        let length = fields.fields[.contentLength].flatMap { UInt64($0) }
+        collector.layout.finish(at: methodPart.address &+ UInt(bytes))
+        let parsedMethod = Self.method(methodName)
+        let isChunked = collector.fields.contains { $0.name == .transferEncoding }
+        let length = collector.fields[.contentLength].flatMap { UInt64($0) }
         let request = Request(
-            method: parsedMethod ?? .get, target: target, headerFields: fields.fields,
-            contentLength: isChunked ? nil : length ?? 0, client: client(verdict))
+            method: parsedMethod ?? .get, target: target, headerFields: collector.fields,
+            contentLength: isChunked ? nil : length ?? 0, client: client)
         if place.count > limit { return (request, .targetTooLong(limit: limit)) }
         if bytes > limit { return (request, .headersTooLarge(limit: limit)) }
         let fault =
-            !fields.layout.isRegular
+            !collector.layout.isRegular
             ? "The header section has a line that CR LF does not end, a folded line, a NUL, or a space too many."
-            : fields.hasForbiddenByte
+            : collector.hasForbiddenByte
                 ? "A header field has a control character, or a name that is no token."
                 : parsedMethod == nil
                     ? "The method is no token." : Framing.fault(in: request, version: protocolName)
         return (request, fault.map { .malformed($0) })
+    }
+
+    /// nil for what is no token.
+    private static func method(_ name: String) -> HTTPRequest.Method? {
+        switch name {
+        case "GET": .get
+        case "POST": .post
+        case "DELETE": .delete
+        default: HTTPRequest.Method(name)
+        }
     }
 
     /// A part of the request line, and its text.
@@ -121,7 +123,10 @@ import HTTPTypes
         // The queue holds a reference of its own.
         defer { unsafe MHD_destroy_response(message) }
         for field in response.headerFields {
-            unsafe MHD_add_response_header(message, field.name.rawName, field.value)
+            // A pointer to each string itself: one is allocated for an argument that is a String.
+            unsafe field.name.rawName.withCString { name in
+                unsafe field.value.withCString { value in _ = unsafe MHD_add_response_header(message, name, value) }
+            }
         }
         if close { unsafe MHD_add_response_header(message, "Connection", "close") }
         return unsafe MHD_queue_response(pointer, UInt32(response.status.code), message)
@@ -131,7 +136,7 @@ import HTTPTypes
 /// What `collectHeader` fills.
 private struct HeaderCollector {
     var layout: HeaderLayout
-    var fields = HTTPFields()
+    var fields = HeaderFields(capacity: 8)
     var hasForbiddenByte = false
 }
 
@@ -147,18 +152,17 @@ private func collectHeader(
     // that is not there ends the count at the NUL that ended the line.
     let spaces = unsafe name.map { name in
         var count = 0
-        while unsafe [0x20, 0x09].contains(name[nameSize + 1 + count]) { count += 1 }
+        while unsafe name[nameSize + 1 + count] == 0x20 || name[nameSize + 1 + count] == 0x09 { count += 1 }
         return count
     }
     unsafe collector.pointee.layout.field(
         name: HeaderLayout.Part(address: UInt(bitPattern: name), count: nameSize),
         value: HeaderLayout.Part(address: UInt(bitPattern: value), count: valueSize), spaces: spaces ?? 0)
     let isClean = unsafe valueBytes.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
-    guard isClean, let name = unsafe HTTPField.Name(String(decoding: nameBytes, as: UTF8.self)) else {
+    guard isClean, let name = unsafe HeaderFields.name(nameBytes) else {
         unsafe collector.pointee.hasForbiddenByte = true
         return .YES
     }
-    unsafe collector.pointee.fields.append(
-        HTTPField(name: name, value: String(decoding: valueBytes, as: UTF8.self)))
+    unsafe collector.pointee.fields.append(name, String(decoding: valueBytes, as: UTF8.self))
     return .YES
 }

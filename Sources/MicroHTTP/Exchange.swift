@@ -47,7 +47,7 @@ final class Exchange: Sendable {
     /// Whether a job or the answer has come since the answer was said to be near.
     private let hasNews = Atomic<Bool>(false)
     private let server: ServerCore
-    /// The connection's; nil where libmicrohttpd attached none.
+    /// The connection's; nil where there was no memory for one, and the connection is cut.
     private let live: LiveConnection?
     private var account: ConnectionAccount? { live?.account }
     private let target: Result<RequestTarget, RequestTarget.Malformation>
@@ -66,7 +66,7 @@ final class Exchange: Sendable {
         self.target = target
         targetPlace = place
         isTooLate = live?.requestBegan() == false
-        isCut = live?.account.requestArrives() == false
+        isCut = live?.account.requestArrives() != true
     }
 
     /// A piece of the body, or none.
@@ -80,11 +80,11 @@ final class Exchange: Sendable {
     {
         switch state.withLock({ $0.phase }) {
         case .new:
-            let verdict = connection.verdict(of: server)
+            guard let live, !isCut else { return .NO }
+            let verdict = connection.verdict(of: server, on: live)
             let (request, refusal) = unsafe connection.request(
                 method: method, version: version, target: target, at: targetPlace, limit: server.headerBytes,
-                verdict: verdict)
-            guard !isCut else { return .NO }
+                client: Self.client(verdict, on: live))
             server.exchangeBegan()
             if case .refused(let reason) = verdict {
                 return refuse(.certificateRefused(reason), request, on: connection)
@@ -101,6 +101,10 @@ final class Exchange: Sendable {
         case .queued:
             return .YES
         }
+    }
+
+    private static func client(_ verdict: TLSVerdict?, on live: LiveConnection) -> Client {
+        if case .trusted(let certificate) = verdict { live.client.presenting(certificate) } else { live.client }
     }
 
     private func begin(_ request: Request, _ refusal: Refusal?, on connection: Connection) -> MHD_Result {

@@ -20,39 +20,34 @@ enum Framing {
     }
 
     /// What is wrong with the fields.
-    static func fault(in fields: HTTPFields, isHTTP11: Bool) -> String? {
-        var hosts: [String] = []
-        var lengths = 0
-        var codings: [String] = []
+    static func fault(in fields: HeaderFields, isHTTP11: Bool) -> String? {
+        var (lengths, codings, hosts) = (0, 0, 0)
+        var (isNumber, isChunked, isAuthority) = (true, true, true)
         for field in fields {
             switch field.name {
             case .contentLength:
                 lengths += 1
-                guard !field.value.isEmpty, field.value.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-                    return "Content-Length is a number of bytes."
-                }
+                isNumber = !field.value.isEmpty && field.value.utf8.allSatisfy { (0x30...0x39).contains($0) }
+                guard isNumber else { return "Content-Length is a number of bytes." }
             case .transferEncoding:
-                codings.append(field.value)
+                codings += 1
+                isChunked = field.value.lowercased() == "chunked"
             case .host:
-                hosts.append(field.value)
+                hosts += 1
+                isAuthority = Authority.isWellFormed(field.value.utf8)
             default:
                 break
             }
         }
         if lengths > 1 { return "Content-Length is given more than once." }
-        if !codings.isEmpty {
+        if codings > 0 {
             if lengths != 0 { return "Content-Length and Transfer-Encoding exclude each other." }
             if !isHTTP11 { return "HTTP/1.0 knows no Transfer-Encoding." }
-            if codings.count > 1 || codings[0].lowercased() != "chunked" {
-                return "The only Transfer-Encoding understood is chunked."
-            }
+            if codings > 1 || !isChunked { return "The only Transfer-Encoding understood is chunked." }
         }
         // HTTP/1.0 may do without one.
-        if hosts.count > 1 || isHTTP11 && hosts.isEmpty { return "There is exactly one Host field." }
-        if let host = hosts.first, Authority(host.utf8) == nil {
-            return "Host is a name or an address, and perhaps a port."
-        }
-        return nil
+        if hosts > 1 || isHTTP11 && hosts == 0 { return "There is exactly one Host field." }
+        return isAuthority ? nil : "Host is a name or an address, and perhaps a port."
     }
 
     /// What is wrong with a target that says itself whom it is for.
@@ -73,27 +68,39 @@ private struct Authority: Equatable {
     let port: [UInt8]
 
     init?(_ text: some Collection<UInt8>) {
-        let text = Array(text)
-        let end: Int
-        if text.first == UInt8(ascii: "[") {
-            guard let bracket = text.firstIndex(of: UInt8(ascii: "]")), bracket > 1,
-                text[1..<bracket].allSatisfy({ Self.isHexDigit($0) || ":.".utf8.contains($0) })
-            else { return nil }
-            end = bracket + 1
-        } else {
-            end = text.firstIndex(of: UInt8(ascii: ":")) ?? text.count
-            guard end > 0, text[..<end].allSatisfy(Self.isNameByte) else { return nil }
-        }
+        guard let end = Self.endOfHost(in: text) else { return nil }
         host = text[..<end].map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }
-        guard end < text.count else {
-            port = []
-            return
+        port = Array(text[end...].dropFirst())
+    }
+
+    static func isWellFormed(_ text: String.UTF8View) -> Bool {
+        unsafe text.withContiguousStorageIfAvailable { unsafe endOfHost(in: $0) != nil } ?? (endOfHost(in: text) != nil)
+    }
+
+    /// Where the port begins with its colon, if there is one; nil for what is no host and port.
+    private static func endOfHost<Text: Collection<UInt8>>(in text: Text) -> Text.Index? {
+        let end: Text.Index
+        if text.first == UInt8(ascii: "[") {
+            guard let bracket = text.firstIndex(of: UInt8(ascii: "]")) else { return nil }
+            let address = text[..<bracket].dropFirst()
+            guard !address.isEmpty, address.allSatisfy({ isHexDigit($0) || ":.".utf8.contains($0) }) else { return nil }
+            end = text.index(after: bracket)
+        } else {
+            end = text.firstIndex(of: UInt8(ascii: ":")) ?? text.endIndex
+            guard end > text.startIndex, text[..<end].allSatisfy(isNameByte) else { return nil }
         }
-        guard text[end] == UInt8(ascii: ":") else { return nil }
-        port = Array(text[(end + 1)...])
-        guard (1...5).contains(port.count), port.allSatisfy({ (0x30...0x39).contains($0) }),
-            UInt16(String(decoding: port, as: UTF8.self)) != nil
-        else { return nil }
+        return end == text.endIndex || isPort(text[end...]) ? end : nil
+    }
+
+    /// Whether this is a colon and a number that a port can have.
+    private static func isPort(_ text: some Collection<UInt8>) -> Bool {
+        guard text.first == UInt8(ascii: ":"), (2...6).contains(text.count) else { return false }
+        var number = 0
+        for digit in text.dropFirst() {
+            guard (0x30...0x39).contains(digit) else { return false }
+            number = number * 10 + Int(digit - 0x30)
+        }
+        return number <= UInt16.max
     }
 
     /// Letters, digits and what names of hosts have besides in practice; none that a URL would have to encode.

@@ -25,11 +25,12 @@ public final class HTTPServer: Sendable {
         /// and after an answer from the end of ``idleTimeoutSeconds``.
         public var requestSeconds = 60
         /// The longest header section, request line included, and the longest request target, in bytes.
-        public var headerBytes = 16 * 1024
+        public var headerBytes = 8 * 1024
 
         /// What libmicrohttpd has for a request and for its answer's headers. It takes what it remembers of each field
-        /// from there too; so there is more than the headers may have, for us to refuse them.
-        var connectionMemoryBytes: Int { 4 * headerBytes + 16 * 1024 }
+        /// from there too; so there is more than the headers may have, for us to refuse them. It clears it all after each
+        /// request, so that more is slower.
+        var connectionMemoryBytes: Int { 2 * headerBytes + 4 * 1024 }
 
         /// The defaults.
         public init() {}

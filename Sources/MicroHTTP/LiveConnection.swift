@@ -15,14 +15,19 @@ final class LiveConnection: Sendable {
 
     /// Until when it may be in the state it is in.
     let account: ConnectionAccount
+    /// Who is at the other end, as far as that is known before a handshake.
+    let client: Client
     /// What is remembered of its TLS session; it keeps the credentials, which GnuTLS does not.
     let tls: TLSConnection?
     private let descriptor: CInt
     private let phase = Atomic<Int>(Phase.idle)
 
-    init(descriptor: CInt, account: ConnectionAccount, tls: TLSConnection?) {
+    init(descriptor: CInt, client: Client, limits: ConnectionLimits, tls: TLSConnection?) {
         self.descriptor = descriptor
-        self.account = account
+        self.client = client
+        // Root is not counted: it could end the daemon just as well.
+        let user = client.peer.flatMap { $0.user == 0 ? nil : $0.user }
+        account = ConnectionAccount(descriptor: descriptor, user: user, limits: limits)
         self.tls = tls
     }
 

@@ -19,7 +19,7 @@ public struct Request: Sendable {
     /// The target, split and percent-decoded, or what is wrong with it.
     public let target: Result<RequestTarget, RequestTarget.Malformation>
     /// The header fields in the order they were sent.
-    public let headerFields: HTTPFields
+    public let headerFields: HeaderFields
     /// The body's announced length in bytes: 0 without a body, nil when it is chunked.
     public let contentLength: UInt64?
     /// Who sent it.
@@ -28,7 +28,7 @@ public struct Request: Sendable {
     /// Describes a request.
     public init(
         method: HTTPRequest.Method, target: Result<RequestTarget, RequestTarget.Malformation>,
-        headerFields: HTTPFields, contentLength: UInt64?, client: Client
+        headerFields: HeaderFields, contentLength: UInt64?, client: Client
     ) {
         self.method = method
         self.target = target
@@ -92,7 +92,7 @@ public struct Response: Sendable {
     /// The status; its reason phrase is not sent, libmicrohttpd has its own.
     public var status: HTTPResponse.Status
     /// The header fields, `Content-Length`, `Transfer-Encoding`, `Date` and `Connection` left to the server.
-    public var headerFields: HTTPFields
+    public var headerFields: HeaderFields
     /// The body; not sent in answer to HEAD, while the length of bytes is.
     public var body: Body
 
@@ -105,14 +105,14 @@ public struct Response: Sendable {
     }
 
     /// Makes an answer.
-    public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], body: [UInt8] = []) {
+    public init(status: HTTPResponse.Status, headerFields: HeaderFields = [:], body: [UInt8] = []) {
         self.status = status
         self.headerFields = headerFields
         self.body = .bytes(body)
     }
 
     /// Makes an answer whose body is produced while it is sent.
-    public init(status: HTTPResponse.Status, headerFields: HTTPFields = [:], stream: any BodyStream) {
+    public init(status: HTTPResponse.Status, headerFields: HeaderFields = [:], stream: any BodyStream) {
         self.status = status
         self.headerFields = headerFields
         body = .stream(stream)

@@ -39,19 +39,23 @@ public struct RequestTarget: Sendable, Equatable {
 
     /// Splits and decodes a target as it stood in the request line.
     public init(parsing raw: some Collection<UInt8>) throws(Malformation) {
+        // Bytes of one kind, so that there is one copy of what follows.
         let (origin, target) = try Self.originForm(Array(raw)[...])
         self.origin = origin
-        let parts = target.split(separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false)
+        let mark = target.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
         var segments: [[UInt8]] = []
-        for segment in parts[0].dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
-            let decoded = try Self.decode(segment)
-            guard !decoded.elementsEqual(".".utf8), !decoded.elementsEqual("..".utf8) else { throw .dotSegment }
+        segments.reserveCapacity(4)
+        var start = target.startIndex + 1
+        for index in start...mark where index >= mark || target[index] == UInt8(ascii: "/") {
+            let decoded = try Self.decode(target[start..<index])
+            guard !Self.isDots(decoded) else { throw .dotSegment }
             segments.append(decoded)
+            start = index + 1
         }
         self.segments = segments
 
         var query: [QueryItem] = []
-        for item in parts.dropFirst().first?.split(separator: UInt8(ascii: "&")) ?? [] {
+        for item in target[mark...].dropFirst().split(separator: UInt8(ascii: "&")) {
             let sides = item.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             query.append(
                 QueryItem(name: try Self.decode(sides[0]), value: sides.count == 2 ? try Self.decode(sides[1]) : []))
@@ -73,6 +77,11 @@ public struct RequestTarget: Sendable, Equatable {
             return (Origin(isSecure: isSecure, authority: authority), rest[slash...])
         }
         throw .notAPath
+    }
+
+    private static func isDots(_ segment: [UInt8]) -> Bool {
+        let dot = UInt8(ascii: ".")
+        return segment.count == 1 && segment[0] == dot || segment.count == 2 && segment[0] == dot && segment[1] == dot
     }
 
     /// Undoes percent-encoding (RFC 3986, section 2.1). `+` stays a plus: it is a space in forms alone.

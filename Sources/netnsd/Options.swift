@@ -38,6 +38,14 @@ struct Options: ParsableArguments {
             "Threads that do the kernel's jobs. [NETNSD_WORKERS] (default: the number of cores)", valueName: "n"))
     var workers: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Threads that serve HTTP, for each address. [NETNSD_HTTP_THREADS] (default: half the number of cores; clients \
+            on this host and the workers need the others)
+            """, valueName: "n"))
+    var httpThreads: Int?
+
     @OptionGroup var pool: PoolOptions
 
     @OptionGroup(title: "Limits") var limits: LimitOptions

@@ -17,6 +17,8 @@ struct Settings {
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
+    /// Everything about the HTTP server that a flag says.
+    let server: HTTPServer.Configuration
     let warmNamespaces: Int
     let limits: LimitSettings
     let logLevel: Logger.Level
@@ -45,6 +47,12 @@ struct Settings {
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
         warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
         limits = try LimitSettings(options.limits, environment: environment)
+        var server = limits.server
+        server.threads = try options.httpThreads ?? parsed("HTTP_THREADS", { Int($0) }) ?? max(1, processors / 2)
+        guard (1...256).contains(server.threads) else {
+            throw ValidationError("--http-threads is a number from 1 to 256.")
+        }
+        self.server = server
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
         logFormat =
             try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:))

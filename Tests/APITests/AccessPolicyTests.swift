@@ -11,7 +11,7 @@ import Testing
 struct AccessPolicyTests {
     /// Who the policy takes the sender of a request for; nil where it refuses with that status.
     private func resolve(
-        _ policy: AccessPolicy, _ client: Client, _ fields: HTTPFields = [:]
+        _ policy: AccessPolicy, _ client: Client, _ fields: HeaderFields = [:]
     ) -> (name: String?, role: Role?, status: Int) {
         let request = request(client, fields)
         do throws(Problem) {
@@ -22,7 +22,7 @@ struct AccessPolicyTests {
         }
     }
 
-    private func request(_ client: Client, _ fields: HTTPFields) -> Request {
+    private func request(_ client: Client, _ fields: HeaderFields) -> Request {
         Request(
             method: .get, target: .failure(.notAPath), headerFields: fields, contentLength: 0, client: client)
     }

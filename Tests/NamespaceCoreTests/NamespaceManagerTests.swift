@@ -29,7 +29,7 @@ import Testing
             (SystemError(.bindMount, "/fake/a", errno: .noSpace), .limitReached),
             (SystemError(.open, errno: .tooManyOpenFiles), .limitReached),
             (SystemError(.write, "/record", errno: .noSpace), .storageFailure),
-            (SystemError(.verifyMount, "/fake/a", errno: .staleNFSFileHandle), .kernelFailure),
+            (SystemError(.verifyMount, "/fake/a", errno: .staleNFSFileHandle), .busy),
         ])
     func failedCreate(error: SystemError, expected: NamespaceError.Code) async throws {
         let bench = try Bench()

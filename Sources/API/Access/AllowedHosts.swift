@@ -5,11 +5,14 @@ package import MicroHTTP
 /// (DNS rebinding) sends a name of its own.
 package struct AllowedHosts: Sendable {
     private var names: Set<String>
+    /// What clients that ask by the address they connect to send, as they send it.
+    private let usual: Set<String>
     /// Whether a listener takes any address of the host: then every address is ours. A page has a name, not an address.
     private let takesAddresses: Bool
 
     /// - Parameter extra: Names besides those of the listeners.
     package init(_ listeners: [ListenAddress], extra: [String] = []) {
+        usual = Set(listeners.compactMap(Self.field))
         let hosts = listeners.compactMap { if case .tcp(let host, _) = $0.bound { Self.normalized(host) } else { nil } }
         names = Set(hosts).union(extra.map(Self.normalized))
         takesAddresses = hosts.contains { ["0.0.0.0", "::"].contains($0) }
@@ -20,9 +23,16 @@ package struct AllowedHosts: Sendable {
 
     /// Whether the value of a `Host` field is allowed; its port does not matter.
     func allow(_ field: String) -> Bool {
+        if usual.contains(field) { return true }
         guard let host = Self.host(of: field) else { return false }
         let name = Self.normalized(host)
         return names.contains(name) || (takesAddresses && Self.isAddress(name))
+    }
+
+    /// The field of a request that is sent to exactly where a listener is.
+    private static func field(of listener: ListenAddress) -> String? {
+        guard case .tcp(let host, let port) = listener.bound else { return nil }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
     /// Whether only this host can reach a listener there.

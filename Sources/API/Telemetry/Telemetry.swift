@@ -17,14 +17,14 @@ struct Telemetry: Sendable {
         /// What the path's parameter stands for.
         var parameter: [UInt8] = []
         /// Who asks, once it is known.
-        var principal: AuditRecord.Who
+        var principal: Principal?
         /// Where the routes note what they touch; nil where nobody will read it.
         let notes: AuditNotes?
     }
 
     func begin(_ request: Request) -> Observation {
         Observation(
-            start: SystemTime.monotonicNanoseconds, principal: .init(request.client),
+            start: SystemTime.monotonicNanoseconds,
             notes: audit != nil && request.method.isMutation ? AuditNotes() : nil)
     }
 
@@ -40,7 +40,9 @@ struct Telemetry: Sendable {
         if notes.isEmpty, let name = observation.name ?? response.createdName { notes.add(name) }
         audit.append(
             AuditRecord(
-                event: .request, request: requestID, principal: observation.principal, client: request.client,
+                event: .request, request: requestID,
+                principal: observation.principal.map(AuditRecord.Who.init) ?? .init(request.client),
+                client: request.client,
                 method: RequestTally.name(of: request.method), route: requests.name(ofRoute: observation.route),
                 notes: notes, status: status, problem: problem?.code.rawValue,
                 errno: (problem?.errno ?? problem?.cause.first?.errno).map { .init(rawValue: $0) },

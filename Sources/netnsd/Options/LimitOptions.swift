@@ -51,7 +51,7 @@ struct LimitSettings {
     static let headerBytes = Limit(
         variable: "MAX_HEADER_BYTES", what: "The longest header section of a request, in bytes",
         range: 1024...1_048_576,
-        standard: 16384)
+        standard: 8192)
     static let bodyBytes = Limit(
         variable: "MAX_BODY_BYTES", what: "The longest body but a batch's, in bytes", range: 1024...16_777_216,
         standard: 65536)

@@ -163,6 +163,9 @@ private func collectHeader(
         unsafe collector.pointee.hasForbiddenByte = true
         return .YES
     }
-    unsafe collector.pointee.fields.append(name, String(decoding: valueBytes, as: UTF8.self))
+    // White space behind a value is none of it (RFC 9112, section 5); libmicrohttpd takes away what is before it.
+    var end = valueBytes.count
+    while end > 0, unsafe valueBytes[end - 1] == 0x20 || valueBytes[end - 1] == 0x09 { end -= 1 }
+    unsafe collector.pointee.fields.append(name, String(decoding: valueBytes.prefix(end), as: UTF8.self))
     return .YES
 }

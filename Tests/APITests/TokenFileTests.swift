@@ -81,24 +81,24 @@ struct TokenFileTests {
         let (first, text) = try make("a", expiresAt: Timestamp(milliseconds: 2_000_000))
         try TokenFile.change(path) { (file) throws(TokenFileError) in try file.add(first, to: path) }
         let store = try TokenStore(path, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        #expect(name(store.verify(text, at: Timestamp(milliseconds: 1_999_999))) == "token:a")
-        guard case .expired = store.verify(text, at: Timestamp(milliseconds: 2_000_000)) else {
+        #expect(name(store.verify(text.utf8, at: Timestamp(milliseconds: 1_999_999))) == "token:a")
+        guard case .expired = store.verify(text.utf8, at: Timestamp(milliseconds: 2_000_000)) else {
             Issue.record("not expired")
             return
         }
         let (second, other) = try make("b")
-        #expect(name(store.verify(other)) == nil)
+        #expect(name(store.verify(other.utf8)) == nil)
         try TokenFile.change(path) { (file) throws(TokenFileError) in
             try file.remove(named: "a", from: path)
             try file.add(second, to: path)
         }
         store.reloadIfChanged()
-        #expect(name(store.verify(other)) == "token:b")
-        #expect(name(store.verify(text, at: Self.now)) == nil)
+        #expect(name(store.verify(other.utf8)) == "token:b")
+        #expect(name(store.verify(text.utf8, at: Self.now)) == nil)
         try FileSystem.replace(path, with: Array("x".utf8))
         store.reloadIfChanged()
         #expect(throws: TokenFileError.self) { try store.reload() }
-        #expect(name(store.verify(other)) == "token:b")
+        #expect(name(store.verify(other.utf8)) == "token:b")
     }
 
     @Test("A file longer than is read is not taken, and none is made")

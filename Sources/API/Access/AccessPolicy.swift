@@ -71,16 +71,23 @@ package struct AccessPolicy: Sendable {
     }
 
     private func principal(presenting field: String) throws(Problem) -> Principal {
-        let parts = field.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else {
+        guard let token = Self.token(in: field.utf8) else {
             throw Problem.unauthenticated("The only scheme is Bearer: Authorization: Bearer TOKEN.")
         }
         guard let tokens else { throw Problem.unauthenticated("No token is known here.", error: "invalid_token") }
-        switch tokens.verify(parts[1]) {
+        switch tokens.verify(token) {
         case .valid(let principal): return principal
         case .expired: throw Problem.unauthenticated("The token has expired.", error: "invalid_token")
         case .unknown: throw Problem.unauthenticated("The token is not valid.", error: "invalid_token")
         }
+    }
+
+    /// What follows the scheme Bearer, in whatever case; nil for another scheme, or where nothing follows.
+    private static func token(in field: String.UTF8View) -> Substring.UTF8View? {
+        let scheme = "bearer "
+        let isBearer = field.count > scheme.utf8.count && zip(field, scheme.utf8).allSatisfy { $0 | 0x20 == $1 }
+        guard isBearer else { return nil }
+        return field.dropFirst(scheme.utf8.count)
     }
 
     /// Throws unless the principal has the right.

@@ -73,10 +73,10 @@ package final class TokenStore: Sendable {
     }
 
     /// Whose token this is.
-    func verify(_ text: some StringProtocol, at time: Timestamp = Timestamp(milliseconds: SystemTime.wallMilliseconds))
+    func verify(_ text: some Sequence<UInt8>, at time: Timestamp = Timestamp(milliseconds: SystemTime.wallMilliseconds))
         -> Verdict
     {
-        guard let (id, secret) = Token.parts(of: text.utf8), let token = state.withLock({ $0.tokens[id] }),
+        guard let (id, secret) = Token.parts(of: text), let token = state.withLock({ $0.tokens[id] }),
             token.hasSecret(secret)
         else { return .unknown }
         if let end = token.expiresAt, end <= time { return .expired }

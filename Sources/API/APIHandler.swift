@@ -61,20 +61,18 @@ package struct APIHandler: RequestHandler {
                 return .respond(finish(try answer(call), of: call.request, requestID, observation))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
-                return .read(limit: limit ?? admission.limits.bodyBytes) { [observation] body in
-                    telemetry.requests.answerBegan()
-                    defer { telemetry.requests.answerEnded() }
-                    do throws(Problem) {
-                        let response = try await admission.admitting(call) { () async throws(Problem) in
-                            try await answer(call, body)
-                        }
-                        return finish(response, of: call.request, requestID, observation)
-                    } catch {
-                        let response = error.response(requestID: requestID)
-                        let finished = finish(response, of: call.request, requestID, observation, error)
-                        if error.isRefusalOfAccess { await delay.wait() }
-                        return finished
+                return read(call, limit: limit, observation, answer)
+            case .recalling(let recent, let answer):
+                let recollection = request.contentLength == 0 ? recent.recall(call.target) : .unknowable
+                if case .answer(let response) = recollection {
+                    return .respond(finish(response, of: request, requestID, observation))
+                }
+                return read(call, limit: nil, observation) { (call, body) async throws(Problem) in
+                    let response = try await answer(call, body)
+                    if case .unknown(let moment) = recollection {
+                        recent.keep(response, to: call.target, since: moment)
                     }
+                    return response
                 }
             }
         } catch {
@@ -83,6 +81,27 @@ package struct APIHandler: RequestHandler {
             return .discard(limit: admission.limits.longestBody) { [delay] in
                 await delay.wait()
                 return response
+            }
+        }
+    }
+
+    /// Answers once the body is there.
+    private func read(
+        _ call: Call, limit: Int?, _ observation: Telemetry.Observation, _ answer: @escaping Endpoint.Answer
+    ) -> Disposition {
+        .read(limit: limit ?? admission.limits.bodyBytes) { body in
+            telemetry.requests.answerBegan()
+            defer { telemetry.requests.answerEnded() }
+            do throws(Problem) {
+                let response = try await admission.admitting(call) { () async throws(Problem) in
+                    try await answer(call, body)
+                }
+                return finish(response, of: call.request, call.requestID, observation)
+            } catch {
+                let response = error.response(requestID: call.requestID)
+                let finished = finish(response, of: call.request, call.requestID, observation, error)
+                if error.isRefusalOfAccess { await delay.wait() }
+                return finished
             }
         }
     }

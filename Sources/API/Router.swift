@@ -26,6 +26,9 @@ enum Endpoint: Sendable {
     /// any may be; it is empty where the client sent none.
     case reading(limit: Int?, types: [String], Answer)
 
+    /// As reading, without a body; what nothing has changed since is answered once more, at once.
+    case recalling(RecentAnswers, Answer)
+
     /// With the help of the core, and a body of JSON or none.
     static func awaiting(limit: Int? = nil, _ answer: @escaping Answer) -> Endpoint {
         .reading(limit: limit, types: ["application/json"], answer)

@@ -43,6 +43,7 @@ const int clinux_o_path = O_PATH;
 const int clinux_capability_sys_admin = CAP_SYS_ADMIN;
 const int clinux_capability_net_admin = CAP_NET_ADMIN;
 const int clinux_capability_sys_ptrace = CAP_SYS_PTRACE;
+const int clinux_capability_net_broadcast = CAP_NET_BROADCAST;
 
 static int answer(long result) { return result < 0 ? -errno : (int)result; }
 

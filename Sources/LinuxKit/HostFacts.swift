@@ -10,12 +10,15 @@ package enum Capability: String, Sendable, CaseIterable {
     case networkAdministration = "CAP_NET_ADMIN"
     /// Seeing which namespace other users' processes are in
     case processTracing = "CAP_SYS_PTRACE"
+    /// Hearing of links in other namespaces, which need not be looked at again then; see ``ChangeCounter``
+    case networkBroadcast = "CAP_NET_BROADCAST"
 
     private var bit: CInt {
         switch self {
         case .systemAdministration: clinux_capability_sys_admin
         case .networkAdministration: clinux_capability_net_admin
         case .processTracing: clinux_capability_sys_ptrace
+        case .networkBroadcast: clinux_capability_net_broadcast
         }
     }
 

@@ -6,9 +6,12 @@ package import SystemPackage
 /// for a ``KernelThread``. Every function blocks.
 package struct NamespaceDirectory: Sendable {
     package let directory: MountDirectory
+    private let changes: ChangeCounter?
 
-    package init(_ directory: MountDirectory) {
+    /// - Parameter changes: What is to count the changes of the namespaces that are looked at.
+    package init(_ directory: MountDirectory, changes: ChangeCounter? = nil) {
         self.directory = directory
+        self.changes = changes
     }
 
     /// Where the namespace `name`, any file name, has its file.
@@ -224,6 +227,8 @@ package struct NamespaceDirectory: Sendable {
         into namespace: borrowing OwnedDescriptor, path: FilePath, on thread: inout KernelThread
     ) throws(SystemError) -> NamespaceStatus {
         let node = try Node.of(namespace, path: path)
+        // Before the look, which what happens from now on makes out of date.
+        changes?.hear(of: namespace)
         return try thread.inNetworkNamespace(namespace, path: path) { () throws(SystemError) in
             try CurrentNamespace.status(of: node)
         }

@@ -44,6 +44,7 @@ package struct SystemError: Error, Equatable {
         /// A job for a worker pool that has been stopped.
         case submitJob = "submit job"
         case openNotify = "inotify_init1"
+        case openNetlink = "socket(AF_NETLINK)"
         case watch = "inotify_add_watch"
         case openEvent = "eventfd"
         /// A file of procfs does not have the documented form.

@@ -1,6 +1,6 @@
 /// A request's path and query (RFC 9112, section 3.2), split first and decoded after, so that an encoded separator never
 /// separates.
-public struct RequestTarget: Sendable, Equatable {
+public struct RequestTarget: Sendable, Hashable {
     /// The decoded bytes of each path segment: `/v1/a%2Fb` has the segments `v1` and `a/b`. They need not be UTF-8.
     public let segments: [[UInt8]]
     /// The names and values of the query, in order.
@@ -10,13 +10,13 @@ public struct RequestTarget: Sendable, Equatable {
     let origin: Origin?
 
     /// The scheme and the authority of an absolute-form target.
-    struct Origin: Sendable, Equatable {
+    struct Origin: Sendable, Hashable {
         let isSecure: Bool
         let authority: [UInt8]
     }
 
     /// One `name=value` of a query.
-    public struct QueryItem: Sendable, Equatable {
+    public struct QueryItem: Sendable, Hashable {
         /// The decoded name.
         public let name: [UInt8]
         /// The decoded value; empty where there is no `=`.

@@ -59,6 +59,10 @@ package protocol NamespaceKernel: Sendable {
     /// Throws what would keep a namespace from being created now.
     func probe(mountID: UInt64) async throws(SystemError)
 
+    /// Another number whenever what ``inspect(_:)`` and ``changes()`` answer may be something else than before; nil where
+    /// that cannot be told. Does not block.
+    var changeCount: UInt64? { get }
+
     /// How mounts in the directory spread.
     func propagation() async throws(SystemError) -> Propagation
 
@@ -74,6 +78,7 @@ package protocol NamespaceKernel: Sendable {
 /// The real kernel: each method is one job on a worker.
 package final class LinuxKernel: NamespaceKernel {
     private let namespaces: NamespaceDirectory
+    private let changeCounter: ChangeCounter?
     private let recentChanges: DirectoryChanges
     private let workers: KernelWorkers
     private let pool: WarmPool?
@@ -83,13 +88,17 @@ package final class LinuxKernel: NamespaceKernel {
     package init(
         directory: MountDirectory, workers: KernelWorkers, pool: WarmPool? = nil
     ) throws(SystemError) {
-        namespaces = NamespaceDirectory(directory)
+        // Where there is none, everything is looked at whenever it is asked for.
+        changeCounter = try? ChangeCounter(directory)
+        namespaces = NamespaceDirectory(directory, changes: changeCounter)
         recentChanges = try DirectoryChanges(directory)
         self.workers = workers
         self.pool = pool
     }
 
     package var directory: String { namespaces.directory.path.string }
+
+    package var changeCount: UInt64? { changeCounter?.count }
 
     package func prepareDirectory() async throws(SystemError) -> UInt64 {
         try await blocking { [namespaces] () throws(SystemError) in try namespaces.directory.prepare() }

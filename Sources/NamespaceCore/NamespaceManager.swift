@@ -68,6 +68,17 @@ package actor NamespaceManager {
     /// Returns when the manager has a moment: a sign of life.
     package func answer() {}
 
+    /// A moment, as far as what is answered is concerned: while it is the same, so is every answer, but for the time.
+    package struct Moment: Sendable, Equatable {
+        let changes: UInt64
+        let revision: Revision
+    }
+
+    /// Now; nil where changes by others would go unnoticed. Does not block.
+    package nonisolated var moment: Moment? {
+        kernel.changeCount.map { Moment(changes: $0, revision: events.newest) }
+    }
+
     /// The mount directory's resolved path.
     package nonisolated var directory: String { kernel.directory }
 

@@ -34,11 +34,11 @@ struct SystemdUnitTests {
         #expect(Self.service.values(of: "RestrictNamespaces") == ["net"])
     }
 
-    @Test("The service has four capabilities and cannot get more")
+    @Test("The service has five capabilities and cannot get more")
     func boundsCapabilities() {
         #expect(
             Self.service.values(of: "CapabilityBoundingSet")
-                == ["CAP_SYS_ADMIN CAP_NET_ADMIN CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"])
+                == ["CAP_SYS_ADMIN CAP_NET_ADMIN CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_NET_BROADCAST"])
         #expect(Self.service.values(of: "NoNewPrivileges") == ["yes"])
         #expect(Self.service.values(of: "AmbientCapabilities").isEmpty)
         #expect(Self.service.values(of: "User").isEmpty)

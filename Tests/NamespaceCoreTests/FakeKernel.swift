@@ -184,6 +184,9 @@ final class FakeKernel: NamespaceKernel {
         try takeFailure()
     }
 
+    /// As where changes cannot be counted.
+    var changeCount: UInt64? { nil }
+
     func propagation() async throws(SystemError) -> Propagation {
         Propagation(kind: .shared, isVisibleToHost: state.withLock { $0.isVisible })
     }

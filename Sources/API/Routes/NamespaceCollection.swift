@@ -9,7 +9,12 @@ extension Route {
         Route(
             "/v1/namespaces",
             [
-                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
+                (
+                    .get, .read,
+                    .recalling(RecentAnswers(of: manager)) { (call, _) async throws(Problem) in
+                        try await list(call, manager)
+                    }
+                ),
                 (
                     .post, .create,
                     .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }

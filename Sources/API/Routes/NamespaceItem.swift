@@ -9,7 +9,12 @@ extension Route {
         Route(
             "/v1/namespaces/{name}",
             [
-                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await get(call, manager) }),
+                (
+                    .get, .read,
+                    .recalling(RecentAnswers(of: manager)) { (call, _) async throws(Problem) in
+                        try await get(call, manager)
+                    }
+                ),
                 (.put, .create, .awaiting { (call, body) async throws(Problem) in try await put(call, body, manager) }),
                 (
                     .patch, .change,

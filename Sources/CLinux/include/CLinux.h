@@ -13,6 +13,7 @@ extern const int clinux_o_path;
 extern const int clinux_capability_sys_admin;
 extern const int clinux_capability_net_admin;
 extern const int clinux_capability_sys_ptrace;
+extern const int clinux_capability_net_broadcast;
 
 struct clinux_node {
     uint64_t device;    // st_dev, as stat(2) encodes it
@@ -93,6 +94,16 @@ int clinux_notify_watch_writes(int notify, const char *path); // to the files of
 int clinux_notify_forget(int notify, int watch);
 int clinux_event_open(void);
 int clinux_event_signal(int event);
+
+// rtnetlink(7), by sockets of the network namespace that the calling thread is in
+int clinux_rtnetlink_open(void);
+// Hears from now on of the links of that namespace and of every one that has an id there, if the caller has
+// CAP_NET_BROADCAST over it
+int clinux_rtnetlink_hear_links(int netlink);
+// Takes away what was heard; does not block
+void clinux_rtnetlink_discard(int netlink);
+// Gives a namespace an id there unless it has one (RTM_NEWNSID, ip-netns(8) set); not for a socket that hears of links
+int clinux_rtnetlink_identify(int netlink, int namespace);
 
 // poll(2) on the three that wake a watcher, -1 for one that shall not; a mountinfo's change is reported once only
 #define CLINUX_WOKEN_BY_EVENT 1

@@ -1,0 +1,76 @@
+import HTTPTypes
+import LinuxKit
+import MicroHTTP
+import NamespaceCore
+import Synchronization
+
+/// The answers to the latest GET requests of a route, for as long as nothing changes.
+///
+/// Clients poll, mostly for what is as it was. To look at a namespace takes a worker and two wake-ups; to know that there
+/// is no need takes one system call.
+final class RecentAnswers: Sendable {
+    /// What is known of a request.
+    enum Recollection {
+        /// The answer that it would have now.
+        case answer(Response)
+        /// Nothing; an answer that is made from now on may be kept.
+        case unknown(NamespaceManager.Moment)
+        /// Nothing, and nothing should be kept.
+        case unknowable
+    }
+
+    private struct Entry {
+        let response: Response
+        /// When it was kept, on the monotonic clock.
+        let time: UInt64
+    }
+
+    private struct State {
+        var moment: NamespaceManager.Moment?
+        var entries: [RequestTarget: Entry] = [:]
+        var bytes = 0
+    }
+
+    /// The bounds; whoever goes through thousands of names or pages is not helped by this.
+    static let (mostEntries, mostBytes) = (256, 1 << 20)
+    /// How long an answer is good, in nanoseconds: the end of a lease is told in the wall clock's time, which may be set.
+    private static let longest: UInt64 = 1_000_000_000
+
+    private let state = Mutex(State())
+    private let now: @Sendable () -> NamespaceManager.Moment?
+
+    /// - Parameter now: What ``NamespaceManager/moment`` says.
+    init(now: @escaping @Sendable () -> NamespaceManager.Moment?) {
+        self.now = now
+    }
+
+    convenience init(of manager: NamespaceManager) {
+        self.init { manager.moment }
+    }
+
+    /// What is known of a request for `target`. Does not block.
+    func recall(_ target: RequestTarget) -> Recollection {
+        guard let moment = now() else { return .unknowable }
+        let entry = state.withLock { state in
+            if state.moment != moment { state = State(moment: moment) }
+            return state.entries[target]
+        }
+        guard let entry, SystemTime.monotonicNanoseconds - entry.time < Self.longest else { return .unknown(moment) }
+        return .answer(entry.response)
+    }
+
+    /// Keeps an answer that was begun at `moment`, unless it is out of date by now.
+    func keep(_ response: Response, to target: RequestTarget, since moment: NamespaceManager.Moment) {
+        guard response.status == .ok, case .bytes(let body) = response.body, body.count <= Self.mostBytes else {
+            return
+        }
+        let entry = Entry(response: response, time: SystemTime.monotonicNanoseconds)
+        state.withLock { state in
+            guard state.moment == moment else { return }
+            let isFull = state.entries.count >= Self.mostEntries || state.bytes + body.count > Self.mostBytes
+            if isFull { state = State(moment: moment) }
+            state.bytes += body.count
+            state.entries[target] = entry
+        }
+    }
+}

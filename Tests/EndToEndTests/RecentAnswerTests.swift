@@ -1,0 +1,80 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("What is answered again", .tags(.endToEnd), .serialized, .timeLimit(.minutes(2)))
+struct RecentAnswerTests {
+    private static let collection = "/v1/namespaces"
+
+    @Test("What others change shows in the next answer, however often it was asked for before")
+    func fresh() async throws {
+        try await withDaemon { daemon in
+            try await daemon.send("PUT", Self.collection + "/ours")
+            try await daemon.home.addExternal("theirs")
+            func shown() async throws -> [String] {
+                var shown: [String] = []
+                for name in ["ours", "theirs"] {
+                    let one = try await daemon.send("GET", "\(Self.collection)/\(name)").json
+                    shown.append(one["loopback"]?.string ?? "none")
+                }
+                for entry in try await daemon.send("GET", Self.collection).json["namespaces"]?.array ?? [] {
+                    shown.append(entry["loopback"]?.string ?? "none")
+                }
+                return shown
+            }
+            for round in 0..<20 {
+                let state = round % 2 == 0 ? "down" : "up"
+                for name in ["ours", "theirs"] {
+                    let path = "\(daemon.home.netnsDirectory)/\(name)"
+                    try await Command.check("nsenter", ["--net=\(path)", "ip", "link", "set", "lo", state])
+                }
+                for _ in 0..<3 { #expect(try await shown() == Array(repeating: state, count: 4), "round \(round)") }
+            }
+            try await Command.check("umount", [daemon.home.netnsDirectory + "/theirs"])
+            #expect(try await daemon.send("GET", Self.collection + "/theirs").json["state"] == "stale")
+            try await Command.check("rm", [daemon.home.netnsDirectory + "/theirs"])
+            #expect(try await daemon.send("GET", Self.collection + "/theirs").status == 404)
+            #expect(try await daemon.send("GET", Self.collection).json["total"] == 1)
+        }
+    }
+
+    @Test("What is changed through the daemon shows in the next answer")
+    func changed() async throws {
+        try await withDaemon { daemon in
+            try await daemon.send("PUT", Self.collection + "/a")
+            for round in 0..<20 {
+                for _ in 0..<2 {
+                    let before = try await daemon.send("GET", Self.collection + "/a").json
+                    #expect(before["labels"]?["round"]?.string == (round == 0 ? nil : "\(round - 1)"))
+                }
+                let patch = #"{"labels":{"round":"\#(round)"}}"#
+                let patched = try await daemon.send("PATCH", Self.collection + "/a", body: patch)
+                let got = try await daemon.send("GET", Self.collection + "/a")
+                #expect(try got.json == patched.json)
+                #expect(got.headers["etag"] == patched.headers["etag"])
+                #expect(try await daemon.send("GET", Self.collection + "?label=round=\(round)").json["total"] == 1)
+                try await daemon.send("PUT", "\(Self.collection)/b\(round)")
+                #expect(try await daemon.send("GET", Self.collection).json["total"]?.int == round + 2)
+            }
+        }
+    }
+
+    @Test("While nothing changes, no worker is troubled")
+    func quiet() async throws {
+        try await withDaemon(arguments: ["--warm", "0"]) { daemon in
+            try await daemon.send("PUT", Self.collection + "/a")
+            for path in [Self.collection, Self.collection + "/a", Self.collection + "?limit=1"] {
+                let first = try await daemon.send("GET", path)
+                let jobs = try #require(try await daemon.metrics.sum("netnsd_kernel_job_run_seconds_count"))
+                for _ in 0..<50 {
+                    let again = try await daemon.send("GET", path)
+                    #expect(again.body == first.body)
+                    #expect(again.headers["x-request-id"] != first.headers["x-request-id"])
+                }
+                // Every second it is looked at again, and something may have been mounted elsewhere.
+                let more = try #require(try await daemon.metrics.sum("netnsd_kernel_job_run_seconds_count")) - jobs
+                #expect(more < 25, "\(path)")
+            }
+        }
+    }
+}

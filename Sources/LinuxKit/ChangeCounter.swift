@@ -58,6 +58,9 @@ package final class ChangeCounter: Sendable {
         }
     }
 
+    /// Has nothing remembered of what is being looked at, which may change without being counted.
+    func overlook() { state.withLock { $0.count += 1 } }
+
     /// Has the links of a namespace count from now on. Blocks, though not for long.
     func hear(of namespace: borrowing OwnedDescriptor) {
         let rawValue = namespace.rawValue

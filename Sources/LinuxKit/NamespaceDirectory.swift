@@ -205,7 +205,13 @@ package struct NamespaceDirectory: Sendable {
 
     /// Looks at a name, and into the namespace it stands for.
     package func inspect(_ name: [UInt8], on thread: inout KernelThread) throws(SystemError) -> Entry {
-        let path = path(of: name)
+        let entry = try look(at: path(of: name), on: &thread)
+        // It may be a symbolic link, and what that leads to comes and goes unnoticed.
+        if entry == .stale { changes?.overlook() }
+        return entry
+    }
+
+    private func look(at path: FilePath, on thread: inout KernelThread) throws(SystemError) -> Entry {
         do throws(SystemError) {
             guard try Node.isNamespace(path) else { return .stale }
             // The check above keeps this from opening, and perhaps waking, a device or a FIFO.
@@ -227,8 +233,9 @@ package struct NamespaceDirectory: Sendable {
         into namespace: borrowing OwnedDescriptor, path: FilePath, on thread: inout KernelThread
     ) throws(SystemError) -> NamespaceStatus {
         let node = try Node.of(namespace, path: path)
-        // Before the look, which what happens from now on makes out of date.
-        changes?.hear(of: namespace)
+        // Before the look, which what happens from now on makes out of date. No mount is what a symbolic link to
+        // /proc/PID/ns/net leads to.
+        if node.isMountRoot { changes?.hear(of: namespace) } else { changes?.overlook() }
         return try thread.inNetworkNamespace(namespace, path: path) { () throws(SystemError) in
             try CurrentNamespace.status(of: node)
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -38,6 +39,26 @@ struct RecentAnswerTests {
         }
     }
 
+    @Test("What a symbolic link leads to is looked at each time")
+    func link() async throws {
+        try await withDaemon { daemon in
+            try await daemon.send("PUT", Self.collection + "/a")
+            let sleeper = try ChildProcess(["unshare", "--net", "sleep", "300"], log: "/dev/null")
+            defer { sleeper.kill(SIGKILL) }
+            let path = daemon.home.netnsDirectory + "/link"
+            try FileManager.default.createSymbolicLink(
+                atPath: path, withDestinationPath: "/proc/\(sleeper.pid)/ns/net")
+            func state() async throws -> String? {
+                _ = try await daemon.send("GET", Self.collection)
+                return try await daemon.send("GET", Self.collection + "/link").json["state"]?.string
+            }
+            for _ in 0..<3 { #expect(try await state() == "ready") }
+            sleeper.kill(SIGKILL)
+            _ = try await sleeper.wait(seconds: 5)
+            for _ in 0..<3 { #expect(try await state() == "stale") }
+        }
+    }
+
     @Test("What is changed through the daemon shows in the next answer")
     func changed() async throws {
         try await withDaemon { daemon in
@@ -65,14 +86,21 @@ struct RecentAnswerTests {
             try await daemon.send("PUT", Self.collection + "/a")
             for path in [Self.collection, Self.collection + "/a", Self.collection + "?limit=1"] {
                 let first = try await daemon.send("GET", path)
-                let jobs = try #require(try await daemon.metrics.sum("netnsd_kernel_job_run_seconds_count"))
-                for _ in 0..<50 {
-                    let again = try await daemon.send("GET", path)
-                    #expect(again.body == first.body)
-                    #expect(again.headers["x-request-id"] != first.headers["x-request-id"])
+                func jobs() async throws -> Double {
+                    try #require(try await daemon.metrics.sum("netnsd_kernel_job_run_seconds_count"))
                 }
-                // Every second it is looked at again, and something may have been mounted elsewhere.
-                let more = try #require(try await daemon.metrics.sum("netnsd_kernel_job_run_seconds_count")) - jobs
+                var (tries, more) = (0, Double.infinity)
+                // Every second it is looked at again, and whenever something is mounted anywhere on the host.
+                while more >= 25, tries < 10 {
+                    tries += 1
+                    let before = try await jobs()
+                    for _ in 0..<50 {
+                        let again = try await daemon.send("GET", path)
+                        #expect(again.body == first.body)
+                        #expect(again.headers["x-request-id"] != first.headers["x-request-id"])
+                    }
+                    more = try await jobs() - before
+                }
                 #expect(more < 25, "\(path)")
             }
         }

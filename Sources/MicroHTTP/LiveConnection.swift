@@ -74,19 +74,28 @@ final class LiveConnections: Sendable {
 
     private let state = Mutex(State())
     let limits: ConnectionLimits
+    /// Tells of a connection where there was none. One message stands for any number.
+    let arrivals: AsyncStream<Void>
+    private let arrivalsContinuation: AsyncStream<Void>.Continuation
 
     init(limits: ConnectionLimits) {
         self.limits = limits
+        (arrivals, arrivalsContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
+
+    var isEmpty: Bool { state.withLock { $0.entries.isEmpty } }
 
     /// Takes a connection in; one too many of its user's is cut.
     func add(_ connection: LiveConnection) {
-        state.withLock { state in
+        let isFirst = state.withLock { state in
+            let isFirst = state.entries.isEmpty
             state.entries[ObjectIdentifier(connection)] = Entry(connection: connection)
-            guard let user = connection.account.user else { return }
+            guard let user = connection.account.user else { return isFirst }
             state.perUser[user, default: 0] += 1
             if state.perUser[user, default: 0] > limits.perUser { connection.account.cut() }
+            return isFirst
         }
+        if isFirst { arrivalsContinuation.yield() }
     }
 
     /// Lets go of one that libmicrohttpd is about to close.

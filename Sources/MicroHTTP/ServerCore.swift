@@ -70,10 +70,12 @@ final class ServerCore: Sendable {
 
     /// Cuts, until the task is cancelled, the connections whose time is over, within a second of that.
     func cutOverdueConnections() async {
-        while !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(500))
-            let count = connections.cutOverdue()
-            if count > 0 { logger.debug("slow connections were cut", metadata: ["count": "\(count)"]) }
+        // An idle server sleeps.
+        for await _ in connections.arrivals {
+            while !connections.isEmpty, (try? await Task.sleep(for: .milliseconds(500))) != nil {
+                let count = connections.cutOverdue()
+                if count > 0 { logger.debug("slow connections were cut", metadata: ["count": "\(count)"]) }
+            }
         }
     }
 

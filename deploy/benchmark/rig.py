@@ -39,12 +39,8 @@ def resident_bytes(process):
 
 
 def processor_seconds(process):
-    """What its threads have run, by the scheduler's clock."""
-    total = 0
-    for thread in os.listdir(f"/proc/{process}/task"):
-        with open(f"/proc/{process}/task/{thread}/schedstat") as file:
-            total += int(file.read().split()[0])
-    return total / 1e9
+    """What its threads have run, those that have ended included, by the process's clock (clock_getcpuclockid(3))."""
+    return time.clock_gettime((~process << 3) | 2)
 
 
 def unmount(directory):

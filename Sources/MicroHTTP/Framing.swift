@@ -22,13 +22,14 @@ enum Framing {
     /// What is wrong with the fields.
     static func fault(in fields: HeaderFields, isHTTP11: Bool) -> String? {
         var (lengths, codings, hosts) = (0, 0, 0)
-        var (isNumber, isChunked, isAuthority) = (true, true, true)
+        var (isChunked, isAuthority) = (true, true)
         for field in fields {
             switch field.name {
             case .contentLength:
                 lengths += 1
-                isNumber = !field.value.isEmpty && field.value.utf8.allSatisfy { (0x30...0x39).contains($0) }
-                guard isNumber else { return "Content-Length is a number of bytes." }
+                guard !field.value.isEmpty, field.value.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                    return "Content-Length is a number of bytes."
+                }
             case .transferEncoding:
                 codings += 1
                 isChunked = field.value.lowercased() == "chunked"

@@ -19,9 +19,6 @@ public struct HeaderFields: Sendable {
 
     private var fields: [Field]
 
-    /// Holds what `fields` has, in its order.
-    public init(_ fields: some Sequence<Field>) { self.fields = Array(fields) }
-
     /// Room for the fields that requests have.
     init(capacity: Int) {
         fields = []

@@ -21,6 +21,12 @@ public indirect enum ListenAddress: Sendable, Equatable, CustomStringConvertible
         if case .tcp = bound { true } else { false }
     }
 
+    /// Where TCP is listened on, as in a URL and in `Host`: `HOST:PORT` or `[IPv6]:PORT`; nil for a Unix socket.
+    public var authority: String? {
+        guard case .tcp(let host, let port) = bound else { return nil }
+        return "\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
+
     /// Why a text is no TCP address.
     public struct Malformation: Error, CustomStringConvertible {
         /// For a person.
@@ -49,8 +55,7 @@ public indirect enum ListenAddress: Sendable, Equatable, CustomStringConvertible
     func url(isSecure: Bool) -> String {
         switch self {
         case .unix(let path, _, _): "unix:\(path)"
-        case .tcp(let host, let port):
-            "\(isSecure ? "https" : "http")://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .tcp: "\(isSecure ? "https" : "http")://\(authority ?? "")"
         case .inherited(_, let name, let bound): "\(bound.url(isSecure: isSecure)) (\(name))"
         }
     }

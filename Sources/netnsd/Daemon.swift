@@ -61,7 +61,7 @@ struct Daemon {
             let found = try await manager.start()
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
-                on: settings.addresses, configuration: settings.server, credentials: credentials,
+                on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
                     manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
                     lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),

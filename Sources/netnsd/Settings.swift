@@ -17,8 +17,6 @@ struct Settings {
     let namespaceDirectory: String
     let stateDirectory: String
     let workers: Int
-    /// Everything about the HTTP server that a flag says.
-    let server: HTTPServer.Configuration
     let warmNamespaces: Int
     let limits: LimitSettings
     let logLevel: Logger.Level
@@ -46,13 +44,12 @@ struct Settings {
         workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
         warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
-        limits = try LimitSettings(options.limits, environment: environment)
-        var server = limits.server
-        server.threads = try options.httpThreads ?? parsed("HTTP_THREADS", { Int($0) }) ?? max(1, processors / 2)
-        guard (1...256).contains(server.threads) else {
+        var limits = try LimitSettings(options.limits, environment: environment)
+        limits.server.threads = try options.httpThreads ?? parsed("HTTP_THREADS", { Int($0) }) ?? max(1, processors / 2)
+        guard (1...256).contains(limits.server.threads) else {
             throw ValidationError("--http-threads is a number from 1 to 256.")
         }
-        self.server = server
+        self.limits = limits
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
         logFormat =
             try options.logFormat ?? parsed("LOG_FORMAT", LogFormat.init(rawValue:))

@@ -12,7 +12,7 @@ package struct AllowedHosts: Sendable {
 
     /// - Parameter extra: Names besides those of the listeners.
     package init(_ listeners: [ListenAddress], extra: [String] = []) {
-        usual = Set(listeners.compactMap(Self.field))
+        usual = Set(listeners.compactMap(\.authority))
         let hosts = listeners.compactMap { if case .tcp(let host, _) = $0.bound { Self.normalized(host) } else { nil } }
         names = Set(hosts).union(extra.map(Self.normalized))
         takesAddresses = hosts.contains { ["0.0.0.0", "::"].contains($0) }
@@ -27,12 +27,6 @@ package struct AllowedHosts: Sendable {
         guard let host = Self.host(of: field) else { return false }
         let name = Self.normalized(host)
         return names.contains(name) || (takesAddresses && Self.isAddress(name))
-    }
-
-    /// The field of a request that is sent to exactly where a listener is.
-    private static func field(of listener: ListenAddress) -> String? {
-        guard case .tcp(let host, let port) = listener.bound else { return nil }
-        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
     /// Whether only this host can reach a listener there.

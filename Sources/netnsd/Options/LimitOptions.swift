@@ -92,7 +92,7 @@ struct LimitSettings {
         variable: "MAX_NAMESPACES_PER_PRINCIPAL",
         what: "Namespaces that one principal has; more are answered 429", range: 0...10_000_000, standard: 20_000)
 
-    let server: HTTPServer.Configuration
+    var server: HTTPServer.Configuration
     let admission: AdmissionLimits
 
     /// - Throws: `ValidationError` with a line for the user.

@@ -152,12 +152,12 @@ package struct APIHandler: RequestHandler {
         let principal = right == .open ? .nobody : try access.principal(of: request)
         if right != .open { observation.principal = principal }
         try access.check(right, of: principal, for: request)
-        guard let (route, name) = route else {
+        guard let (route, parameters) = route else {
             throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
         }
         let call = Call(
-            request: request, target: target, requestID: requestID, name: name, admission: admission,
-            notes: observation.notes, principal: principal)
+            request: request, target: target, requestID: requestID, name: parameters.first, item: parameters.second,
+            admission: admission, notes: observation.notes, principal: principal)
         if let method { return (call, method.endpoint) }
         guard request.method == .options else {
             throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
@@ -166,13 +166,15 @@ package struct APIHandler: RequestHandler {
         return (call, .immediate { (_) throws(Problem) in answer })
     }
 
-    /// The path's route, and what stands in the path for its parameter.
-    private func find(_ target: RequestTarget, _ observation: inout Telemetry.Observation) -> (Route, [UInt8])? {
+    /// The path's route, and what stands in the path for its parameters.
+    private func find(
+        _ target: RequestTarget, _ observation: inout Telemetry.Observation
+    ) -> (Route, PathParameters)? {
         for (number, route) in routes.enumerated() {
-            guard let name = route.match(target.segments) else { continue }
+            guard let parameters = route.match(target.segments) else { continue }
             observation.route = number
-            observation.parameter = name
-            return (route, name)
+            observation.parameter = parameters.first
+            return (route, parameters)
         }
         return nil
     }

@@ -8,6 +8,8 @@ struct Call: Sendable {
     let requestID: String
     /// What stands in the path where the route has `{name}` or the like, decoded.
     let name: [UInt8]
+    /// The same, where the route has a second one, such as `{link}`.
+    let item: [UInt8]
     let admission: Admission
     /// Where to note what the request touches, where that is recorded.
     var notes: AuditNotes?
@@ -35,11 +37,18 @@ enum Endpoint: Sendable {
     }
 }
 
+/// What stands in a path where its route has parameters, decoded; empty without one.
+struct PathParameters: Sendable {
+    var first: [UInt8] = []
+    var second: [UInt8] = []
+}
+
 /// One path of the API and what each method does there.
 struct Route: Sendable {
     private enum Segment {
         case literal([UInt8])
-        case parameter
+        case first
+        case second
     }
 
     /// What one method does, and the right that whoever asks for it needs.
@@ -51,11 +60,14 @@ struct Route: Sendable {
     /// The value of `Allow`.
     let allow: String
 
-    /// - Parameter pattern: Such as `/v1/namespaces/{name}`, with at most one parameter.
+    /// - Parameter pattern: Such as `/v1/namespaces/{name}`, with at most two parameters.
     init(_ pattern: String, _ endpoints: [Method]) {
         self.pattern = pattern
+        var hasParameter = false
         segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/")).map { segment in
-            segment.first == UInt8(ascii: "{") ? .parameter : .literal(Array(segment))
+            guard segment.first == UInt8(ascii: "{") else { return .literal(Array(segment)) }
+            defer { hasParameter = true }
+            return hasParameter ? .second : .first
         }
         self.endpoints = endpoints
         let methods = endpoints.map(\.method)
@@ -63,19 +75,21 @@ struct Route: Sendable {
         allow = (methods + implied).map(\.rawValue).joined(separator: ", ")
     }
 
-    /// The bytes that the parameter stands for, empty without one; nil when the path is another route's.
-    func match(_ path: [[UInt8]]) -> [UInt8]? {
+    /// What the parameters stand for; nil when the path is another route's.
+    func match(_ path: [[UInt8]]) -> PathParameters? {
         guard path.count == segments.count else { return nil }
-        var parameter: [UInt8] = []
+        var parameters = PathParameters()
         for (segment, bytes) in zip(segments, path) {
             switch segment {
             case .literal(let literal):
                 guard literal == bytes else { return nil }
-            case .parameter:
-                parameter = bytes
+            case .first:
+                parameters.first = bytes
+            case .second:
+                parameters.second = bytes
             }
         }
-        return parameter
+        return parameters
     }
 
     /// Whether everybody may ask for it, known or not.

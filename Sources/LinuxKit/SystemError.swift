@@ -38,6 +38,8 @@ package struct SystemError: Error, Equatable {
         case readLoopback = "ioctl(SIOCGIFFLAGS)"
         /// A bind mount that succeeded, yet what is at the path is not the namespace that was bound.
         case verifyMount = "verify mount"
+        /// What is to be entered is no network namespace, or not there.
+        case verifyNamespace = "verify namespace"
         /// The mount directory is not the mount it was when it was prepared.
         case verifyDirectory = "verify mount directory"
         case startThread = "pthread_create"

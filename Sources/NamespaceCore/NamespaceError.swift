@@ -75,6 +75,10 @@ extension NamespaceError {
             (code, message) = (
                 .missingCapability, "The daemon may not look at this process; it needs CAP_SYS_PTRACE to."
             )
+        case (.verifyNamespace, .noSuchFileOrDirectory):
+            (code, message) = (.notFound, "There is no entry of this name in the mount directory.")
+        case (.verifyNamespace, _):
+            (code, message) = (.stale, "The file of this name is no mounted network namespace.")
         case (.bindMount, .noSuchFileOrDirectory), (.verifyMount, _):
             (code, message) = (.busy, "Another tool takes the file away before it is mounted on; try again later.")
         case (.verifySource, _):

@@ -39,6 +39,12 @@ package protocol NamespaceKernel: Sendable {
     /// Looks at names, in their order.
     func inspect(_ names: [NamespaceName]) async throws(SystemError) -> [NamespaceDirectory.Entry]
 
+    /// Opens the names' namespaces, in their order, and runs `body` with them on the thread that did.
+    func visit<Value: Sendable>(
+        _ names: [NamespaceName],
+        _ body: @escaping @Sendable ([OpenNamespace], inout KernelThread) throws(SystemError) -> Value
+    ) async throws(SystemError) -> Value
+
     /// What has happened in the directory since this was last asked; at first, all that is there.
     func changes() async throws(SystemError) -> DirectoryWatcher.Report
 
@@ -165,6 +171,18 @@ package final class LinuxKernel: NamespaceKernel {
             entries.reserveCapacity(names.count)
             for name in names { entries.append(try namespaces.inspect(name.bytes, on: &thread)) }
             return entries
+        }
+    }
+
+    package func visit<Value: Sendable>(
+        _ names: [NamespaceName],
+        _ body: @escaping @Sendable ([OpenNamespace], inout KernelThread) throws(SystemError) -> Value
+    ) async throws(SystemError) -> Value {
+        try await workers.run { [namespaces] (thread) throws(SystemError) in
+            var open: [OpenNamespace] = []
+            open.reserveCapacity(names.count)
+            for name in names { open.append(try namespaces.open(name.bytes)) }
+            return try body(open, &thread)
         }
     }
 

@@ -58,15 +58,6 @@ extension NamespaceManager {
         return items
     }
 
-    /// Runs `body` while no other operation on any of the names runs.
-    private func holding<Value: Sendable>(_ names: [NamespaceName], _ body: () async -> Value) async -> Value {
-        // In byte order, or two batches could wait for each other.
-        let order = names.sorted()
-        for name in order { await take(name) }
-        defer { for name in order { release(name) } }
-        return await body()
-    }
-
     /// Makes all of the namespaces or none of them. Nobody is told of one before all are there, also after a crash.
     ///
     /// - Parameter made: The items that an earlier try of the same request made, by their number: all or none.

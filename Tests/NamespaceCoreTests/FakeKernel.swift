@@ -136,6 +136,14 @@ final class FakeKernel: NamespaceKernel {
         state.withLock { state in names.map { state.entries[$0] ?? .absent } }
     }
 
+    func visit<Value: Sendable>(
+        _ names: [NamespaceName],
+        _ body: @escaping @Sendable ([OpenNamespace], inout KernelThread) throws(SystemError) -> Value
+    ) async throws(SystemError) -> Value {
+        // There is nothing to enter.
+        throw SystemError(.verifyNamespace, "/fake", errno: .noSuchFileOrDirectory)
+    }
+
     func changes() async throws(SystemError) -> DirectoryWatcher.Report {
         state.withLock { state in
             .swept(state.entries.map { DirectoryWatcher.Observation(name: $0.key.bytes, seen: $0.value.seen) })

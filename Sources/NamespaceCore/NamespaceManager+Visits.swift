@@ -1,0 +1,43 @@
+package import LinuxKit
+
+extension NamespaceManager {
+    /// Runs `body` on a worker with the names' namespaces open, in the order of the names, while no other operation on
+    /// any of the names runs.
+    ///
+    /// - Parameters:
+    ///   - action: What `body` does to the namespaces; nil for what everybody may.
+    ///   - authority: Who asks for it.
+    /// - Throws: `.notFound`, `.stale`, what `authority` refuses, and what `body` throws.
+    package func visiting<Value: Sendable>(
+        _ names: [NamespaceName], to action: Authority.Action?, by authority: Authority = .unlimited,
+        _ body: @escaping @Sendable ([OpenNamespace], inout KernelThread) throws(SystemError) -> Value
+    ) async throws(NamespaceError) -> Value {
+        try await holding(names) { () async throws(NamespaceError) in
+            try await self.check(action, on: names, by: authority)
+            do throws(SystemError) {
+                return try await self.kernel.visit(names, body)
+            } catch {
+                throw NamespaceError(error)
+            }
+        }
+    }
+
+    /// Runs `body` while no other operation on any of the names runs.
+    func holding<Value: Sendable, Failure: Error>(
+        _ names: [NamespaceName], _ body: () async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        // In one order, or two who want the same names would wait for each other.
+        let order = Set(names).sorted()
+        for name in order { await take(name) }
+        defer { for name in order { release(name) } }
+        return try await body()
+    }
+
+    /// Throws unless all of the namespaces are there and the action may be done to them.
+    func check(
+        _ action: Authority.Action?, on names: [NamespaceName], by authority: Authority
+    ) async throws(NamespaceError) {
+        guard let action, !authority.isUnlimited else { return }
+        for name in names { try authority.check(action, on: try await existing(name)) }
+    }
+}

@@ -43,6 +43,7 @@ extension NamespaceManager {
         let wasKnown = index[name] != nil && !unannounced.contains(name)
         let existed: Bool
         do throws(NamespaceError) {
+            try await evict(from: name)
             existed = try await unmake(name)
         } catch {
             // The end of a lease has its own count.
@@ -51,6 +52,7 @@ extension NamespaceManager {
         }
         // Another tool was faster, and its watcher's report will find that we know already.
         if existed || wasKnown { events.append(existed ? kind : .vanished, name, nil) }
+        await tellLoss(of: name)
         return existed
     }
 

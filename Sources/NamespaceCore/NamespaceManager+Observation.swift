@@ -89,7 +89,10 @@ extension NamespaceManager {
             }
             // The cookie knows a namespace again that has been mounted anew.
             if before == now || record != nil && namespace?.record == record { return }
-            if case .namespace? = before { self.events.append(.vanished, name, nil) }
+            if case .namespace? = before {
+                self.events.append(.vanished, name, nil)
+                await self.tellLoss(of: name)
+            }
             if let namespace {
                 self.events.append(.appeared, name, namespace)
             } else if before == .stale {

@@ -14,16 +14,24 @@ extension NamespaceManager {
     ) async throws(NamespaceError) -> Value {
         try await holding(names) { () async throws(NamespaceError) in
             try await self.check(action, on: names, by: authority)
-            do throws(SystemError) {
-                return try await self.kernel.visit(names, body)
-            } catch {
-                throw NamespaceError(error)
-            }
+            return try await self.visitingHeld(names, body)
+        }
+    }
+
+    /// As ``visiting(_:to:by:_:)``, for who holds the names already.
+    package func visitingHeld<Value: Sendable>(
+        _ names: [NamespaceName],
+        _ body: @escaping @Sendable ([OpenNamespace], inout KernelThread) throws(SystemError) -> Value
+    ) async throws(NamespaceError) -> Value {
+        do throws(SystemError) {
+            return try await kernel.visit(names, body)
+        } catch {
+            throw NamespaceError(error)
         }
     }
 
     /// Runs `body` while no other operation on any of the names runs.
-    func holding<Value: Sendable, Failure: Error>(
+    package func holding<Value: Sendable, Failure: Error>(
         _ names: [NamespaceName], _ body: () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         // In one order, or two who want the same names would wait for each other.
@@ -34,7 +42,7 @@ extension NamespaceManager {
     }
 
     /// Throws unless all of the namespaces are there and the action may be done to them.
-    func check(
+    package func check(
         _ action: Authority.Action?, on names: [NamespaceName], by authority: Authority
     ) async throws(NamespaceError) {
         guard let action, !authority.isUnlimited else { return }

@@ -36,6 +36,7 @@ package actor NamespaceManager {
     var watching: Task<Void, Never>?
 
     var creationsInProgress = 0
+    var tenants: [any NamespaceTenant] = []
 
     private var names = NameQueue()
     private var wallClock = WallClock()

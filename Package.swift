@@ -84,6 +84,9 @@ let package = Package(
         ),
         .target(name: "JSONText", swiftSettings: strict),
         .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
+        .target(
+            name: "Netlink", dependencies: ["CNetlink", "LinuxKit", system], swiftSettings: strictAtTheEdge
+        ),
         .target(name: "Systemd", dependencies: [system], swiftSettings: strictAtTheEdge),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         // For RTLD_DEFAULT, by which it finds GnuTLS; see CGnuTLS.h.
@@ -93,6 +96,11 @@ let package = Package(
             pkgConfig: "libmicrohttpd",
             providers: [.apt(["libmicrohttpd-dev"])]
         ),
+        .systemLibrary(
+            name: "CNetlink",
+            pkgConfig: "libnl-route-3.0",
+            providers: [.apt(["libnl-route-3-dev"])]
+        ),
         .target(
             name: "TestSupport",
             dependencies: [subprocess, system, yams],
@@ -101,6 +109,9 @@ let package = Package(
         ),
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: strict),
         .testTarget(name: "LinuxKitTests", dependencies: ["LinuxKit", system], swiftSettings: strict),
+        .testTarget(
+            name: "NetlinkTests", dependencies: ["LinuxKit", "Netlink", "TestSupport", system], swiftSettings: strict
+        ),
         .testTarget(
             name: "NamespaceCoreTests",
             dependencies: ["LinuxKit", "NamespaceCore", logging, system],

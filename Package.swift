@@ -61,14 +61,14 @@ let package = Package(
         .executableTarget(
             name: "netnsd",
             dependencies: [
-                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", argumentParser, logging, system,
+                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", "Wiring", argumentParser, logging, system,
                 unixSignals,
             ],
             swiftSettings: strict
         ),
         .target(
             name: "API",
-            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
+            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", "Netlink", "Wiring", httpTypes, logging, system],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
         ),
@@ -79,7 +79,12 @@ let package = Package(
         ),
         .target(
             name: "NamespaceCore",
-            dependencies: ["JSONText", "LinuxKit", deque, heap, logging, system],
+            dependencies: ["JSONText", "LinuxKit", "Netlink", deque, heap, logging, system],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Wiring",
+            dependencies: ["JSONText", "LinuxKit", "NamespaceCore", "Netlink", logging, system],
             swiftSettings: strict
         ),
         .target(name: "JSONText", swiftSettings: strict),
@@ -128,7 +133,7 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "TestSupport", httpTypes, logging, system,
+                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "TestSupport", "Wiring", httpTypes, logging, system,
             ],
             swiftSettings: strict
         ),

@@ -27,7 +27,16 @@ extension Problem {
             case .notANetworkNamespace: .notANetworkNamespace
             case .invalidLabels: .invalidField
             case .processNotFound: .processNotFound
-            case .changeForbidden, .deletionForbidden, .inspectionForbidden, .adoptionForbidden: .forbidden
+            case .linkNotFound: .linkNotFound
+            case .linkTaken: .linkTaken
+            case .entryNotFound: .entryNotFound
+            case .entryTaken: .entryTaken
+            case .notSupported: .notSupported
+            case .refusedByKernel: .refusedByKernel
+            case .wireNotFound: .wireNotFound
+            case .wireTaken: .wireTaken
+            case .changeForbidden, .deletionForbidden, .inspectionForbidden, .adoptionForbidden, .hostForbidden:
+                .forbidden
             case .kernelFailure: .kernelFailure
             }
         self.init(code, error.message)
@@ -63,6 +72,7 @@ extension Right {
         case .deletionForbidden: self = .deleteOthers
         case .inspectionForbidden: self = .inspectOthers
         case .adoptionForbidden: self = .adopt
+        case .hostForbidden: self = .host
         default: return nil
         }
     }

@@ -40,6 +40,14 @@ struct Problem: Error {
         case sourceNotFound = "source-not-found"
         case notANetworkNamespace = "not-a-network-namespace"
         case processNotFound = "process-not-found"
+        case linkNotFound = "link-not-found"
+        case linkTaken = "link-taken"
+        case entryNotFound = "entry-not-found"
+        case entryTaken = "entry-taken"
+        case notSupported = "not-supported"
+        case refusedByKernel = "refused-by-kernel"
+        case wireNotFound = "wire-not-found"
+        case wireTaken = "wire-taken"
         case batchFailed = "batch-failed"
         case idempotencyInProgress = "idempotency-in-progress"
         case idempotencyKeyReused = "idempotency-key-reused"
@@ -91,10 +99,10 @@ extension Problem.Code {
         case .certificateRefused: .unauthorized
         case .unauthenticated: .unauthorized
         case .forbidden, .hostNotAllowed, .originNotAllowed: .forbidden
-        case .routeNotFound, .namespaceNotFound, .processNotFound: .notFound
+        case .routeNotFound, .namespaceNotFound, .processNotFound, .linkNotFound, .entryNotFound, .wireNotFound: .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
-            .idempotencyInProgress, .batchFailed:
+            .idempotencyInProgress, .batchFailed, .linkTaken, .entryTaken, .wireTaken:
             .conflict
         case .revisionGone: .gone
         case .preconditionFailed: .preconditionFailed
@@ -103,7 +111,9 @@ extension Problem.Code {
         case .contentTooLarge: .contentTooLarge
         case .rateLimited, .quotaReached: .tooManyRequests
         case .unsupportedMediaType: .unsupportedMediaType
-        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused: .unprocessableContent
+        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused, .refusedByKernel:
+            .unprocessableContent
+        case .notSupported: .notImplemented
         case .kernelFailure: .internalServerError
         case .limitReached, .outOfMemory, .missingCapability, .directoryNotShared, .directoryUnavailable,
             .storageFailure, .shuttingDown, .overloaded:

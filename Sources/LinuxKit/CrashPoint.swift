@@ -26,6 +26,10 @@ package enum CrashPoint: String, Sendable, CaseIterable {
     case patchUnwritten = "patch-unwritten"
     /// A patch: written, and nobody has been told.
     case patchWritten = "patch-written"
+    /// A wire: its record is there, its links are not.
+    case wireUnmade = "wire-unmade"
+    /// A wire: its links are there, it still counts as unfinished.
+    case wireMade = "wire-made"
 
     /// Ends the process here, if a test chose this point.
     @inline(__always)

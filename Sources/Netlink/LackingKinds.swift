@@ -1,10 +1,10 @@
 import Glibc
 package import LinuxKit
-import SystemPackage
+package import SystemPackage
 
 extension Errno {
     /// `ENODEV`: there is no such link.
-    static let noSuchDevice = Errno(rawValue: Glibc.ENODEV)
+    package static let noSuchDevice = Errno(rawValue: Glibc.ENODEV)
 }
 
 extension SystemError {

@@ -3,6 +3,9 @@ package struct LinkName: Sendable, Hashable, Comparable, CustomStringConvertible
     /// `IFNAMSIZ` without the terminating zero.
     package static let maximumBytes = 15
 
+    /// What a name must be, in words for a person.
+    package static let rule = "1 to 15 bytes without / : % and white space, and neither . nor .."
+
     /// The name as given.
     package let text: String
 

@@ -7,6 +7,7 @@ import MicroHTTP
 import NamespaceCore
 import SystemPackage
 import UnixSignals
+import Wiring
 
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
@@ -51,6 +52,7 @@ struct Daemon {
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
             answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
             leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
+        let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
         let tokenWatch = Task { await tokens?.watch() }
         defer {
@@ -59,11 +61,12 @@ struct Daemon {
         }
         do {
             let found = try await manager.start()
+            try await wires.start()
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
+                    manager: manager, wires: wires, workers: settings.workers, access: access, limits: settings.limits.admission,
                     lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),
                 logger: logger)
             logger.notice(

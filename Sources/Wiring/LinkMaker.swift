@@ -50,7 +50,7 @@ struct LinkMaker {
     private func kind() throws(SystemError) -> NewLink.Kind {
         switch order.kind {
         case .veth(let peer):
-            return .veth(peer: VethPeer(name: peer.name, isUp: peer.isUp, mtu: order.mtu, address: peer.mac))
+            return .veth(peer: VethPeer(name: peer.name, mtu: order.mtu, address: peer.mac))
         case .bridge(let bridge): return .bridge(bridge)
         case .vlan(let vlan, let parent): return .vlan(vlan, parent: try socket.index(of: parent))
         case .macvlan(let mode, let parent): return .macvlan(mode, parent: try socket.index(of: parent))
@@ -78,9 +78,10 @@ struct LinkMaker {
             requests.append(try .addAddress(InterfaceAddress(link: index, address: address)))
         }
         for result in try socket.perform(requests) { try result.get() }
-        guard case .veth(let peer) = order.kind, !peer.addresses.isEmpty else { return }
+        guard case .veth(let peer) = order.kind, peer.isUp || !peer.addresses.isEmpty else { return }
         let peerIndex = try peerSocket.index(of: peer.name)
-        var peerRequests: [Request] = []
+        // The kernel does not make a peer that is up: it does not know its other end yet (ENOTCONN).
+        var peerRequests = peer.isUp ? [try Request.changeLink(peerIndex, LinkChange(isUp: true))] : []
         for address in peer.addresses {
             peerRequests.append(try .addAddress(InterfaceAddress(link: peerIndex, address: address)))
         }

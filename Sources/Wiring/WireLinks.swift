@@ -12,14 +12,14 @@ enum WireLinks {
     ) throws(SystemError) {
         let sockets = try Self.sockets(in: namespaces, on: &thread)
         let mtu = wire.mtu.map { UInt32($0) }
-        let peer = VethPeer(name: wire.b.link, isUp: true, mtu: mtu, address: wire.b.mac)
+        let peer = VethPeer(name: wire.b.link, mtu: mtu, address: wire.b.mac)
         let pair = NewLink(wire.a.link, .veth(peer: peer), isUp: true, mtu: mtu, address: wire.a.mac)
         try sockets.a.perform(
             namespaces.count > 1
                 ? .createLink(pair, peerIn: namespaces[1].descriptor) : .createLink(pair))
         do throws(SystemError) {
             try furnish(wire.a, by: sockets.a)
-            try furnish(wire.b, by: sockets.b)
+            try furnish(wire.b, isPeer: true, by: sockets.b)
         } catch {
             // With one link goes the other; that it is gone already is as good.
             if let index = try? sockets.a.linkIndex(wire.a.link) { try? sockets.a.perform(.deleteLink(index)) }
@@ -27,10 +27,13 @@ enum WireLinks {
         }
     }
 
-    private static func furnish(_ end: Wire.End, by socket: NetlinkSocket) throws(SystemError) {
-        guard !end.addresses.isEmpty || !end.impairment.isNone else { return }
+    private static func furnish(
+        _ end: Wire.End, isPeer: Bool = false, by socket: NetlinkSocket
+    ) throws(SystemError) {
+        guard isPeer || !end.addresses.isEmpty || !end.impairment.isNone else { return }
         let index = try socket.index(of: end.link)
-        var requests: [Request] = []
+        // The kernel does not make a peer that is up: it does not know its other end yet (ENOTCONN).
+        var requests = isPeer ? [try Request.changeLink(index, LinkChange(isUp: true))] : []
         for address in end.addresses {
             // Nobody else is on a wire who could have the same address, and nothing crosses it while that is found out.
             let flags: AddressFlags = address.family == .v6 ? .noDuplicateDetection : []

@@ -68,7 +68,9 @@ let package = Package(
         ),
         .target(
             name: "API",
-            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", "Netlink", "Wiring", httpTypes, logging, system],
+            dependencies: [
+                "JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", "Netlink", "Wiring", httpTypes, logging, system,
+            ],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
         ),

@@ -24,7 +24,8 @@ package struct APIHandler: RequestHandler {
     ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
-        manager: NamespaceManager, wires: WireManager, workers: Int, access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
+        manager: NamespaceManager, wires: WireManager, workers: Int, access: AccessPolicy,
+        limits: AdmissionLimits = AdmissionLimits(),
         lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
         audit: AuditLog? = nil, logger: Logger
     ) {

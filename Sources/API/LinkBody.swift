@@ -7,8 +7,10 @@ import Wiring
 enum LinkBody {
     private static let kinds = ["veth", "bridge", "macvlan", "vlan", "vxlan", "tun", "ifb", "dummy"]
     /// The fields that belong to a kind.
-    private static let details = ["veth": "peer", "bridge": "bridge", "macvlan": "macvlan", "vlan": "vlan",
-        "vxlan": "vxlan", "tun": "tun"]
+    private static let details = [
+        "veth": "peer", "bridge": "bridge", "macvlan": "macvlan", "vlan": "vlan",
+        "vxlan": "vxlan", "tun": "tun",
+    ]
 
     // MARK: - A new link
 
@@ -44,7 +46,9 @@ enum LinkBody {
         case "bridge":
             let bridge = try fields.object("bridge", allowing: ["stp", "vlanFiltering"])
             return .bridge(
-                Bridge(usesSTP: try bridge?.flag("stp") ?? false, filtersVLANs: try bridge?.flag("vlanFiltering") ?? false))
+                Bridge(
+                    usesSTP: try bridge?.flag("stp") ?? false, filtersVLANs: try bridge?.flag("vlanFiltering") ?? false)
+            )
         case "macvlan": return try macvlan(fields)
         case "vlan": return try vlan(fields)
         case "vxlan": return try vxlan(fields)

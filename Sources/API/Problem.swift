@@ -99,7 +99,8 @@ extension Problem.Code {
         case .certificateRefused: .unauthorized
         case .unauthenticated: .unauthorized
         case .forbidden, .hostNotAllowed, .originNotAllowed: .forbidden
-        case .routeNotFound, .namespaceNotFound, .processNotFound, .linkNotFound, .entryNotFound, .wireNotFound: .notFound
+        case .routeNotFound, .namespaceNotFound, .processNotFound, .linkNotFound, .entryNotFound, .wireNotFound:
+            .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
             .idempotencyInProgress, .batchFailed, .linkTaken, .entryTaken, .wireTaken:

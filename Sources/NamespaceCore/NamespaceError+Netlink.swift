@@ -11,7 +11,8 @@ extension NamespaceError {
         switch (cause.operation, cause.errno) {
         case (.addLink, .fileExists), (.changeLink, .fileExists), (.moveLink, .fileExists):
             return (.linkTaken, "There is a link of this name already; choose another name or delete it.")
-        case (.findLink, .noSuchDevice), (.addLink, .noSuchDevice), (.changeLink, .noSuchDevice), (.moveLink, .noSuchDevice),
+        case (.findLink, .noSuchDevice), (.addLink, .noSuchDevice), (.changeLink, .noSuchDevice),
+            (.moveLink, .noSuchDevice),
             (.deleteLink, .noSuchDevice), (.addAddress, .noSuchDevice), (.addRoute, .noSuchDevice),
             (.addNeighbour, .noSuchDevice):
             return (.linkNotFound, cause.explanation.map { "\($0)." } ?? "There is no such link.")

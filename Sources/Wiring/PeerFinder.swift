@@ -78,7 +78,9 @@ extension NetlinkSocket {
         let isWhole = links.count != 1 || links[0].master != nil || links[0].lower != nil
         let names = isWhole ? try linkNames() : [links[0].index: links[0].name]
         var addresses: [LinkIndex: [InterfaceAddress]] = [:]
-        for address in try self.addresses(of: links.count == 1 ? links[0].index : nil) { addresses[address.link, default: []].append(address) }
+        for address in try self.addresses(of: links.count == 1 ? links[0].index : nil) {
+            addresses[address.link, default: []].append(address)
+        }
         var views: [LinkView] = []
         views.reserveCapacity(links.count)
         for link in links {

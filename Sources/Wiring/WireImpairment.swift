@@ -43,10 +43,11 @@ package struct WireImpairment: Sendable, Equatable {
     package static let delays: ClosedRange<Int64> = 0...60_000_000
 
     /// Its whole numbers, by what requests and answers call them, with what each may be.
-    package static let integers: [(name: String, path: any WritableKeyPath<WireImpairment, Int64?> & Sendable, range: ClosedRange<Int64>)] = [
-        ("rateBitsPerSecond", \.rateBitsPerSecond, rates), ("burstBytes", \.burstBytes, bursts),
-        ("delayMicroseconds", \.delayMicroseconds, delays), ("jitterMicroseconds", \.jitterMicroseconds, delays),
-    ]
+    package static let integers:
+        [(name: String, path: any WritableKeyPath<WireImpairment, Int64?> & Sendable, range: ClosedRange<Int64>)] = [
+            ("rateBitsPerSecond", \.rateBitsPerSecond, rates), ("burstBytes", \.burstBytes, bursts),
+            ("delayMicroseconds", \.delayMicroseconds, delays), ("jitterMicroseconds", \.jitterMicroseconds, delays),
+        ]
 
     /// Its percentages, from 0 to 100.
     package static let percentages: [(name: String, path: any WritableKeyPath<WireImpairment, Double?> & Sendable)] = [

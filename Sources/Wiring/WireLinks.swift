@@ -111,7 +111,8 @@ extension Impairment {
         if let rate = impairment.rateBitsPerSecond {
             let bytesPerSecond = UInt64(max(1, rate / 8))
             // What goes in 10 ms, as a timer of the kernel's may be that late, and at least some packets.
-            let burst = impairment.burstBytes.map { UInt32($0) } ?? UInt32(min(1 << 30, max(16_384, bytesPerSecond / 100)))
+            let burst =
+                impairment.burstBytes.map { UInt32($0) } ?? UInt32(min(1 << 30, max(16_384, bytesPerSecond / 100)))
             self.rate = TokenBucket(bytesPerSecond: bytesPerSecond, burstBytes: burst, latencyMicroseconds: 50_000)
         }
         guard impairment.wantsEmulation else { return }

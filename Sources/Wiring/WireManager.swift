@@ -67,7 +67,8 @@ package actor WireManager {
         return WireStatus(wire: wire, state: .up)
     }
 
-    static let taken = NamespaceError(.wireTaken, "There is a wire of this id already; choose another one or delete it.")
+    static let taken = NamespaceError(
+        .wireTaken, "There is a wire of this id already; choose another one or delete it.")
     static let notFound = NamespaceError(.wireNotFound, "There is no wire of this id.")
 
     private func add(_ wire: Wire) {
@@ -221,7 +222,8 @@ extension WireManager: NamespaceTenant {
             do throws(NamespaceError) {
                 try await manager.working { () throws(SystemError) in try store.remove(id) }
             } catch {
-                logger.warning("a wire's record could not be removed", metadata: ["wire": "\(id)", "error": "\(error)"])
+                logger.warning(
+                    "a wire's record could not be removed", metadata: ["wire": "\(id)", "error": "\(error)"])
             }
             drop(wire)
         }
@@ -263,7 +265,8 @@ extension WireManager {
                 }
             } catch {
                 // A namespace is gone, and with it the link.
-                self.logger.debug("an unfinished wire is not there", metadata: ["wire": "\(wire.id)", "error": "\(error)"])
+                self.logger.debug(
+                    "an unfinished wire is not there", metadata: ["wire": "\(wire.id)", "error": "\(error)"])
             }
         }
     }

@@ -78,7 +78,8 @@ private func remove(_ call: Call, _ manager: NamespaceManager) async throws(Prob
     }
     let type: RouteType? = try query.choice("type")
     let selector = RouteSelector(
-        destination: destination, table: try query.number("table", in: tables).map { RouteTable(rawValue: $0) } ?? .main,
+        destination: destination,
+        table: try query.number("table", in: tables).map { RouteTable(rawValue: $0) } ?? .main,
         metric: try query.number("metric", in: 0...UInt32.max), type: type)
     do throws(NamespaceError) {
         try await manager.removeRoute(selector, in: name, by: call.authority)

@@ -12,7 +12,10 @@ extension Route {
             "/v1/namespaces/{name}/rules",
             [
                 (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
-                (.post, .change, .awaiting { (call, body) async throws(Problem) in try await add(call, body, manager) }),
+                (
+                    .post, .change,
+                    .awaiting { (call, body) async throws(Problem) in try await add(call, body, manager) }
+                ),
                 (.delete, .change, .awaiting { (call, _) async throws(Problem) in try await remove(call, manager) }),
             ])
     }

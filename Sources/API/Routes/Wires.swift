@@ -12,7 +12,10 @@ extension Route {
             "/v1/wires",
             [
                 (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, wires) }),
-                (.post, .change, .awaiting { (call, body) async throws(Problem) in try await create(call, body, wires) }),
+                (
+                    .post, .change,
+                    .awaiting { (call, body) async throws(Problem) in try await create(call, body, wires) }
+                ),
             ])
     }
 

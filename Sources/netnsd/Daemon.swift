@@ -53,6 +53,8 @@ struct Daemon {
             answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
             leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
+        let watch = LinkWatch(manager: manager, logger: logger)
+        defer { watch.stop() }
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
         let tokenWatch = Task { await tokens?.watch() }
         defer {
@@ -62,11 +64,12 @@ struct Daemon {
         do {
             let found = try await manager.start()
             try await wires.start()
+            await manager.admit(watch)
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, wires: wires, workers: settings.workers, access: access, limits: settings.limits.admission,
+                    manager: manager, wires: wires, watch: watch, workers: settings.workers, access: access, limits: settings.limits.admission,
                     lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),
                 logger: logger)
             logger.notice(

@@ -14,7 +14,8 @@ package enum TunDevice {
         var flags = (tun.mode == .tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI
         if tun.hasSeveralQueues { flags |= IFF_MULTI_QUEUE }
         let result = unsafe name.text.withCString {
-            unsafe cnetlink_make_tun($0, CInt(flags), tun.owner.map { Int64($0) } ?? -1, tun.group.map { Int64($0) } ?? -1)
+            unsafe cnetlink_make_tun(
+                $0, CInt(flags), tun.owner.map { Int64($0) } ?? -1, tun.group.map { Int64($0) } ?? -1)
         }
         guard result == 0 else { throw SystemError(.makeTun, "/dev/net/tun", errno: Errno(rawValue: -result)) }
     }

@@ -17,7 +17,9 @@ import Testing
             for item in [plain, pointToPoint] {
                 try await space.perform { () throws(SystemError) in try .addAddress(item) }
             }
-            let shown = try #require(try await space.ip("-4 addr show a").first?["addr_info"]?.array)
+            let items = try #require(try await space.ip("-4 addr show a").first?["addr_info"]?.array)
+            // The kernel has those of a narrower scope first.
+            let shown = Array(items.reversed())
             #expect(shown.count == 2)
             #expect(shown[0]["local"] == "10.0.0.1" && shown[0]["prefixlen"] == 24)
             #expect(shown[0]["broadcast"] == "10.0.0.255" && shown[0]["label"] == "a:x")
@@ -25,7 +27,7 @@ import Testing
             #expect(shown[1]["scope"] == "link" && shown[1]["noprefixroute"] == true)
 
             let read = try await space.run { (socket) throws(SystemError) in
-                try socket.addresses(of: link, family: .v4)
+                Array(try socket.addresses(of: link, family: .v4).reversed())
             }
             #expect(read.map(\.address) == [plain.address, pointToPoint.address])
             #expect(read.map(\.peer) == [nil, pointToPoint.peer] && read.map(\.label) == ["a:x", "a"])
@@ -40,14 +42,14 @@ import Testing
             limited.preferredLifetime = 500
             let replacement = limited
             try await space.perform { () throws(SystemError) in try .addAddress(replacement, replacing: true) }
-            let lifetimes = try #require(try await space.ip("-4 addr show a").first?["addr_info.0"])
+            let lifetimes = try #require(try await space.ip("-4 addr show a").first?["addr_info.1"])
             #expect((990...1000).contains(lifetimes["valid_life_time"]?.int ?? 0))
             #expect((490...500).contains(lifetimes["preferred_life_time"]?.int ?? 0))
 
             for item in [plain, pointToPoint] {
                 try await space.perform { () throws(SystemError) in try .deleteAddress(item) }
             }
-            #expect(try await space.ip("-4 addr show a").first?["addr_info.0"] == nil)
+            #expect(try await space.ip("-4 addr show a").first?.has("addr_info.0") != true)
             let gone = await #expect(throws: SystemError.self) {
                 try await space.perform { () throws(SystemError) in try .deleteAddress(plain) }
             }
@@ -77,7 +79,7 @@ import Testing
             for item in [plain, pointToPoint] {
                 try await space.perform { () throws(SystemError) in try .deleteAddress(item) }
             }
-            #expect(try await space.ip("-6 addr show a scope global").first?["addr_info.0"] == nil)
+            #expect(try await space.ip("-6 addr show a scope global").first?.has("addr_info.0") != true)
         }
     }
 

@@ -59,6 +59,7 @@ private final class Heard: @unchecked Sendable {
                 case .addressDeleted(let address): address.address.description == "10.0.0.1/24" ? "no address" : nil
                 case .route(let route): route.destination.description == "10.9.0.0/16" ? "route" : nil
                 case .routeDeleted(let route): route.destination.description == "10.9.0.0/16" ? "no route" : nil
+                case .namespaceGone: nil
                 }
             }
             let changes = words.enumerated().filter { $0 == 0 || words[$0 - 1] != $1 }.map(\.element)
@@ -81,7 +82,9 @@ private final class Heard: @unchecked Sendable {
                 }
                 // A pair ends with the namespace that either end is in: that of the second tells of the first's end.
                 let new = NewLink(try name("a"), .veth(peer: VethPeer(name: try name("b"))))
-                try await others[0].perform { () throws(SystemError) in try .createLink(new, peerIn: others[1].descriptor) }
+                try await others[0].perform { () throws(SystemError) in
+                    try .createLink(new, peerIn: others[1].descriptor)
+                }
                 try await others[0].command("ip addr add 10.0.0.1/24 dev a")
                 let first = try await heard.waits { event in
                     if case .address = event.change { event.namespaceID == 0 } else { false }
@@ -95,11 +98,11 @@ private final class Heard: @unchecked Sendable {
                 }
                 #expect(id == 1)
             }
-            // The last reference to them is gone: the kernel deletes their links, which the monitor still hears.
-            let isGone = try await heard.waits { event in
-                if case .linkDeleted(let link) = event.change { link.name == "a" || link.name == "b" } else { false }
+            // The last reference to them is gone, and so are they: the kernel takes their ids away first.
+            for id in [0, 1] as [NamespaceID] {
+                let isGone = try await heard.waits { $0.namespaceID == nil && $0.change == .namespaceGone(id) }
+                #expect(isGone)
             }
-            #expect(isGone)
         }
     }
 

@@ -48,11 +48,10 @@ import Testing
     @Test("a bridge, its ports, and what is changed about it") func bridge() async throws {
         try await withNamespace { space in
             try await space.addPair()
-            let bridge = NewLink(try name("br0"), .bridge(Bridge(usesSTP: true, filtersVLANs: true)), isUp: true)
+            let bridge = NewLink(try name("br0"), .bridge(Bridge(usesSTP: true)), isUp: true)
             try await space.perform { () throws(SystemError) in try .createLink(bridge) }
             let shown = try #require(try await space.ip("link show br0").first)
             #expect(shown["linkinfo.info_data.stp_state"] == 1)
-            #expect(shown["linkinfo.info_data.vlan_filtering"] == 1)
             let index = try await space.index(of: "br0")
             let port = try await space.index(of: "a")
             try await space.perform { () throws(SystemError) in
@@ -61,13 +60,60 @@ import Testing
             #expect(try await space.ip("link show dev a").first?["master"] == "br0")
             #expect(try await space.link("a")?.master == index)
             try await space.perform { () throws(SystemError) in
-                try .changeLink(index, LinkChange(usesSTP: false, filtersVLANs: false))
+                try .changeLink(index, LinkChange(usesSTP: false))
             }
             #expect(try await space.link("br0")?.details == .bridge(Bridge()))
-            try await space.perform { () throws(SystemError) in try .changeLink(port, LinkChange(master: LinkChange.Master.none)) }
-            #expect(try await space.ip("link show dev a").first?["master"] == nil)
+            try await space.perform { () throws(SystemError) in
+                try .changeLink(port, LinkChange(master: LinkChange.Master.none))
+            }
+            #expect(try await space.ip("link show dev a").first?.has("master") == false)
             try await space.perform { () throws(SystemError) in try .deleteLink(index) }
             #expect(try await space.link("br0") == nil)
+        }
+    }
+
+    @Test("a bridge filters VLANs where the kernel can, and else it is refused") func filtering() async throws {
+        try await withNamespace { space in
+            let canFilter =
+                try await Command.run(
+                    "nsenter", "--net=\(space.path) ip link add name probe type bridge vlan_filtering 1".words
+                ).status == 0
+            let bridge = NewLink(try name("br0"), .bridge(Bridge(filtersVLANs: true)))
+            do {
+                try await space.perform { () throws(SystemError) in try .createLink(bridge) }
+                #expect(canFilter)
+                #expect(try await space.ip("link show br0").first?["linkinfo.info_data.vlan_filtering"] == 1)
+                let index = try await space.index(of: "br0")
+                try await space.perform { () throws(SystemError) in
+                    try .changeLink(index, LinkChange(filtersVLANs: false))
+                }
+                #expect(try await space.link("br0")?.details == .bridge(Bridge()))
+            } catch let error as SystemError {
+                #expect(!canFilter && error.errno == .notSupported && !error.lacksKind, "\(error)")
+                #expect(try await space.link("br0") == nil)
+            }
+        }
+    }
+
+    @Test("a VLAN's link where the kernel has them, and else it is refused as a kind that is lacking")
+    func vlan() async throws {
+        try await withNamespace { space in
+            let parent = try await space.addPair()
+            let hasVLANs =
+                try await Command.run(
+                    "nsenter", "--net=\(space.path) ip link add link b name probe type vlan id 5".words
+                ).status == 0
+            let vlan = VLAN(id: 7, tag: .service)
+            let new = NewLink(try name("v7"), .vlan(vlan, parent: parent))
+            do {
+                try await space.perform { () throws(SystemError) in try .createLink(new) }
+                #expect(hasVLANs)
+                let data = try #require(try await space.ip("link show v7").first?["linkinfo.info_data"])
+                #expect(data["id"] == 7 && data["protocol"] == "802.1ad")
+                #expect(try await space.link("v7")?.details == .vlan(vlan))
+            } catch let error as SystemError {
+                #expect(!hasVLANs && error.lacksKind, "\(error)")
+            }
         }
     }
 
@@ -136,7 +182,8 @@ import Testing
 
     @Test("what ip(8) made is read", arguments: ["up", "down"]) func reading(state: String) async throws {
         try await withNamespace { space in
-            try await space.command("ip link add name a address 02:00:00:00:00:01 mtu 1300 txqueuelen 7 type veth peer name b")
+            try await space.command(
+                "ip link add name a address 02:00:00:00:00:01 mtu 1300 txqueuelen 7 type veth peer name b")
             try await space.command("ip link set dev a \(state) alias hello")
             try await space.command("ip link set dev b up")
             let link = try #require(try await space.link("a"))
@@ -162,9 +209,11 @@ import Testing
             let shown = try #require(try await space.ip("link show new").first)
             #expect(shown["mtu"] == 9000 && shown["address"] == "02:00:00:00:00:02" && shown["ifalias"] == "étage 2")
             #expect(shown["operstate"] == "DOWN" && shown["ifindex"]?.int == Int(index))
-            try await space.perform { () throws(SystemError) in try .changeLink(index, LinkChange(isUp: true, alias: "")) }
+            try await space.perform { () throws(SystemError) in
+                try .changeLink(index, LinkChange(isUp: true, alias: ""))
+            }
             let after = try #require(try await space.ip("link show new").first)
-            #expect(after["ifalias"] == nil && after["operstate"] == "UP" && after["mtu"] == 9000)
+            #expect(!after.has("ifalias") && after["operstate"] == "UP" && after["mtu"] == 9000)
             #expect(try await space.link("new")?.alias == nil)
         }
     }

@@ -68,7 +68,8 @@ import Testing
             let new = NewLink(try name("a"), .veth(peer: VethPeer()))
             let error = await #expect(throws: SystemError.self) {
                 try await space.run { (socket) throws(SystemError) in
-                    try socket.perform(.createLink(new, peerIn: OwnedDescriptor.open("/dev/null", 0)))
+                    let nothing = try OwnedDescriptor.open("/dev/null", 0)
+                    try socket.perform(.createLink(new, peerIn: nothing))
                 }
             }
             #expect(error?.errno == .invalidArgument && error?.operation == .addLink)

@@ -176,7 +176,7 @@ private func withWire(_ body: (TestNamespace, LinkIndex) async throws -> Void) a
             let shown = try #require(try await space.ip("\(flag) rule show pref 1234").first)
             #expect(shown["src"]?.string == rule.from?.address.description && shown["iif"] == "lo")
             #expect(shown["dst"]?.string == rule.to?.address.description && shown["table"] == "1000")
-            #expect(shown["fwmark"] == "0x7" && shown["fwmask"] == "0xff" && shown["not"] != nil)
+            #expect(shown["fwmark"] == "0x7" && shown["fwmask"] == "0xff" && shown.has("not"))
             #expect(shown["suppress_prefixlen"] == 0)
             let read = try await space.run { (socket) throws(SystemError) in try socket.rules(family: family) }
             #expect(read.contains(rule))

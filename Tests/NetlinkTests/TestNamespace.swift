@@ -58,7 +58,7 @@ final class TestNamespace: Sendable {
     /// Runs a program inside, which must succeed.
     @discardableResult
     func command(_ words: String) async throws -> Command {
-        try await Command.check("nsenter", ["--net=\(path)"] + words.split(separator: " ").map(String.init))
+        try await Command.check("nsenter", ["--net=\(path)"] + words.words)
     }
 
     /// What `ip -j` answers inside.
@@ -114,6 +114,12 @@ func withNamespace(_ body: (TestNamespace) async throws -> Void) async throws {
 }
 
 extension JSONValue {
+    /// Whether there is anything at the end of the keys.
+    func has(_ path: String) -> Bool {
+        let value: JSONValue? = self[path]
+        return value.map { _ in true } ?? false
+    }
+
     /// What is at the end of the keys, an array's elements by number.
     subscript(path: String) -> JSONValue? {
         var value: JSONValue? = self
@@ -126,6 +132,11 @@ extension JSONValue {
         }
         return value
     }
+}
+
+extension String {
+    /// What is between the spaces.
+    var words: [String] { split(separator: " ").map(String.init) }
 }
 
 func name(_ text: String) throws -> LinkName { try #require(LinkName(text)) }

@@ -6,12 +6,10 @@ import SystemPackage
 package enum TunDevice {
     /// Makes a device that stays, in the calling thread's network namespace. It is deleted like other links.
     ///
-    /// A device of that name and mode that is there already becomes this one, as the kernel has it.
-    ///
-    /// - Throws: `.makeTun`; with `.invalidArgument` for a name that a link of another kind has, and with
-    ///   `.noSuchFileOrDirectory` or `.noSuchDevice` where there is no tun driver.
+    /// - Throws: `.makeTun`; with `.resourceBusy` for a name that is taken, and where there is no tun driver with
+    ///   ``SystemError/lacksKind``.
     package static func create(_ name: LinkName, _ tun: Tun) throws(SystemError) {
-        var flags = (tun.mode == .tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI
+        var flags = (tun.mode == .tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL
         if tun.hasSeveralQueues { flags |= IFF_MULTI_QUEUE }
         let result = unsafe name.text.withCString {
             unsafe cnetlink_make_tun(

@@ -170,6 +170,10 @@ import Testing
             let tun = Tun(mode: mode, owner: 1000, group: 100, hasSeveralQueues: true)
             let device = try name("t0")
             try await space.inside { () throws(SystemError) in try TunDevice.create(device, tun) }
+            let again = await #expect(throws: SystemError.self) {
+                try await space.inside { () throws(SystemError) in try TunDevice.create(device, tun) }
+            }
+            #expect(again?.operation == .makeTun && again?.errno == .resourceBusy)
             let data = try #require(try await space.ip("link show t0").first?["linkinfo.info_data"])
             #expect(data["type"]?.string == mode.rawValue && data["persist"] == true && data["multi_queue"] == true)
             let link = try #require(try await space.link("t0"))

@@ -58,8 +58,32 @@ import Testing
             }
             #expect(loopback?.errno == .notSupported)
             #expect(try await space.run { (socket) throws(SystemError) in try socket.link(4711) } == nil)
+            let moved = await #expect(throws: SystemError.self) {
+                try await space.perform { () throws(SystemError) in try .moveLink(1, into: space.descriptor, name: peer)
+                }
+            }
+            #expect(moved?.operation == .moveLink && moved?.errno == .fileExists)
+            let other = try name("a")
+            let device = await #expect(throws: SystemError.self) {
+                try await space.inside { () throws(SystemError) in try TunDevice.create(other, Tun(mode: .tap)) }
+            }
+            #expect(device?.operation == .makeTun && device?.errno == .resourceBusy && device?.lacksKind == false)
             let absent = try name("nobody")
             #expect(try await space.run { (socket) throws(SystemError) in try socket.linkIndex(absent) } == nil)
+        }
+    }
+
+    @Test("loopback and bridges stay where they are") func immovable() async throws {
+        try await withNamespaces(2) { spaces in
+            try await spaces[0].command("ip link add name br0 type bridge")
+            for index in [1, try await spaces[0].index(of: "br0")] {
+                let error = await #expect(throws: SystemError.self) {
+                    try await spaces[0].perform { [other = spaces[1]] () throws(SystemError) in
+                        try .moveLink(index, into: other.descriptor)
+                    }
+                }
+                #expect(error?.operation == .moveLink && error?.errno == .invalidArgument, "\(index)")
+            }
         }
     }
 

@@ -67,7 +67,7 @@ package final class LinkWatch: Sendable {
         }
         guard isRoom else { throw SystemError(.hearNetlink, errno: .tooManyOpenFiles) }
         // After it is heard of, so that nothing falls in between; what was heard meanwhile is newer.
-        let links = try namespace.socket(on: &thread).links(withStatistics: false)
+        let links = try namespace.socket(on: &thread).links()
         let names = Dictionary(links.map { ($0.index, $0.name) }) { first, _ in first }
         state.withLock { state in
             for link in links where state.watched[id]?.links[link.index] == nil {
@@ -140,6 +140,14 @@ extension LinkWatch {
     }
 
     private func tell(_ event: LinkMonitor.Event) {
+        if case .namespaceGone(let id) = event.change {
+            // Another one may get the id.
+            state.withLock { state in
+                guard let name = state.watched.removeValue(forKey: id)?.name else { return }
+                if state.ids[name] == id { state.ids[name] = nil }
+            }
+            return
+        }
         guard let id = event.namespaceID else { return }
         let news = state.withLock { state -> (Event.Kind, NamespaceName, Event.Subject)? in
             guard var watched = state.watched[id], let (kind, subject) = watched.take(event.change) else { return nil }
@@ -170,6 +178,8 @@ extension LinkWatch.Watched {
             return self.route(route).map { (.routeAdded, .route($0)) }
         case .routeDeleted(let route):
             return self.route(route).map { (.routeRemoved, .route($0)) }
+        case .namespaceGone:
+            return nil
         }
     }
 

@@ -24,12 +24,13 @@ package struct APIHandler: RequestHandler {
     ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
     ///   - pool: The workers themselves, for `/metrics`.
     ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
+    ///   - sysctls: Those that clients may read and set.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
         manager: NamespaceManager, wires: WireManager, watch: LinkWatch, workers: Int, access: AccessPolicy,
         limits: AdmissionLimits = AdmissionLimits(),
         lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
-        audit: AuditLog? = nil, logger: Logger
+        sysctls: SysctlAllowList = .standard, audit: AuditLog? = nil, logger: Logger
     ) {
         let routes: [Route] = [
             .health,
@@ -54,6 +55,9 @@ package struct APIHandler: RequestHandler {
             .wires(wires),
             .wire(wires),
             .watch(watch),
+            .sysctls(manager, allowed: sysctls),
+            .sysctl(manager, allowed: sysctls),
+            .dns(manager),
         ]
         telemetry = Telemetry(
             requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)

@@ -25,7 +25,7 @@ extension Problem {
             case .noLease: .noLease
             case .sourceNotFound: .sourceNotFound
             case .notANetworkNamespace: .notANetworkNamespace
-            case .invalidLabels: .invalidField
+            case .invalidLabels, .sysctlRefused: .invalidField
             case .processNotFound: .processNotFound
             case .linkNotFound: .linkNotFound
             case .linkTaken: .linkTaken
@@ -37,6 +37,9 @@ extension Problem {
             case .wireTaken: .wireTaken
             case .changeForbidden, .deletionForbidden, .inspectionForbidden, .adoptionForbidden, .hostForbidden:
                 .forbidden
+            case .sysctlNotFound: .sysctlNotFound
+            case .sysctlNotAllowed: .sysctlNotAllowed
+            case .dnsNotFound: .dnsNotFound
             case .kernelFailure: .kernelFailure
             }
         self.init(code, error.message)
@@ -45,6 +48,7 @@ extension Problem {
         errno = error.cause?.errno.rawValue
         processes = error.processes.isEmpty ? nil : error.processes
         if error.code == .invalidLabels { field = "labels" }
+        if error.code == .sysctlRefused { field = "value" }
         right = Right(missingFor: error.code)
     }
 

@@ -13,6 +13,8 @@ package struct SystemError: Error, Equatable {
         case rename
         case mkdir
         case unlink
+        case rmdir
+        case chmod = "fchmod"
         /// unlink(2) of a record of ours, not of a namespace's file.
         case removeRecord = "unlink record"
         case statx
@@ -49,6 +51,12 @@ package struct SystemError: Error, Equatable {
         case openNetlink = "socket(AF_NETLINK)"
         case watch = "inotify_add_watch"
         case openEvent = "eventfd"
+        /// The steps with a file of `/proc/sys/net`.
+        case openSysctl = "open sysctl"
+        case readSysctl = "read sysctl"
+        case writeSysctl = "write sysctl"
+        /// The namespace is the one whose settings are the whole host's.
+        case verifySysctl = "verify sysctl"
         /// A file of procfs does not have the documented form.
         case parse
 

@@ -50,8 +50,9 @@ struct Daemon {
         let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
-            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
-            leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
+            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID),
+            dns: DNSFiles(directory: FilePath(settings.etcDirectory), namespaces: kernel.directory), bootID: bootID,
+            logger: logger, leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
         let watch = LinkWatch(manager: manager, logger: logger)
         defer { watch.stop() }
@@ -69,8 +70,9 @@ struct Daemon {
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, wires: wires, watch: watch, workers: settings.workers, access: access, limits: settings.limits.admission,
-                    lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),
+                    manager: manager, wires: wires, watch: watch, workers: settings.workers, access: access,
+                    limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool,
+                    sysctls: settings.sysctls, audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",

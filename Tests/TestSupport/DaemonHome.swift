@@ -16,10 +16,14 @@ package struct DaemonHome: Sendable {
     }
 
     package var stateDirectory: String { root + "/state" }
+    package var etcDirectory: String { root + "/etc" }
     package var socket: String { root + "/socket" }
     package var log: String { root + "/log" }
     package var arguments: [String] {
-        ["--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--socket", socket]
+        [
+            "--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--netns-etc-dir", etcDirectory,
+            "--socket", socket,
+        ]
     }
 
     /// The end of the log, for a report.

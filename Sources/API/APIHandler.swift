@@ -18,6 +18,7 @@ package struct APIHandler: RequestHandler {
     /// - Parameters:
     ///   - wires: What joins namespaces.
     ///   - watch: What happens inside them.
+    ///   - hostLinks: What of the host is inside them.
     ///   - workers: How many kernel workers there are, for `/v1/host`.
     ///   - access: Who may do what.
     ///   - limits: What bounds everybody and each.
@@ -27,7 +28,8 @@ package struct APIHandler: RequestHandler {
     ///   - sysctls: Those that clients may read and set.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
-        manager: NamespaceManager, wires: WireManager, watch: LinkWatch, workers: Int, access: AccessPolicy,
+        manager: NamespaceManager, wires: WireManager, watch: LinkWatch, hostLinks: HostLinks, workers: Int,
+        access: AccessPolicy,
         limits: AdmissionLimits = AdmissionLimits(),
         lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
         sysctls: SysctlAllowList = .standard, audit: AuditLog? = nil, logger: Logger
@@ -46,8 +48,8 @@ package struct APIHandler: RequestHandler {
             .renewal(manager),
             .processes(manager),
             .processNamespace(manager),
-            .links(manager),
-            .link(manager),
+            .links(manager, hostLinks),
+            .link(manager, hostLinks),
             .addresses(manager),
             .routes(manager),
             .neighbours(manager),

@@ -54,6 +54,7 @@ struct Daemon {
             dns: DNSFiles(directory: FilePath(settings.etcDirectory), namespaces: kernel.directory), bootID: bootID,
             logger: logger, leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
+        let hostLinks = try HostLinks(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
         let watch = LinkWatch(manager: manager, logger: logger)
         defer { watch.stop() }
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
@@ -64,13 +65,15 @@ struct Daemon {
         }
         do {
             let found = try await manager.start()
+            try await hostLinks.start()
             try await wires.start()
             await manager.admit(watch)
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, wires: wires, watch: watch, workers: settings.workers, access: access,
+                    manager: manager, wires: wires, watch: watch, hostLinks: hostLinks, workers: settings.workers,
+                    access: access,
                     limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool,
                     sysctls: settings.sysctls, audit: audit, logger: logger),
                 logger: logger)

@@ -25,8 +25,10 @@ struct RouteTableTests {
                 dns: DNSFiles(directory: FilePath(home.etcDirectory), namespaces: kernel.directory), bootID: "boot",
                 logger: logger)
             let wires = try WireManager(manager: manager, stateDirectory: state, bootID: "boot", logger: logger)
+            let hostLinks = try HostLinks(manager: manager, stateDirectory: state, bootID: "boot", logger: logger)
             let handler = APIHandler(
-                manager: manager, wires: wires, watch: LinkWatch(manager: manager, logger: logger), workers: 1,
+                manager: manager, wires: wires, watch: LinkWatch(manager: manager, logger: logger),
+                hostLinks: hostLinks, workers: 1,
                 access: AccessPolicy(), pool: workers, logger: logger)
             let routed = handler.routes.flatMap { route in
                 route.endpoints.map { "\($0.method.rawValue) \(route.pattern): \($0.right.rawValue)" }

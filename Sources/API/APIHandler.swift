@@ -26,13 +26,15 @@ package struct APIHandler: RequestHandler {
     ///   - pool: The workers themselves, for `/metrics`.
     ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
     ///   - sysctls: Those that clients may read and set.
+    ///   - linkMetrics: Of how many links `/metrics` has counters.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
         manager: NamespaceManager, wires: WireManager, watch: LinkWatch, hostLinks: HostLinks, workers: Int,
         access: AccessPolicy,
         limits: AdmissionLimits = AdmissionLimits(),
         lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
-        sysctls: SysctlAllowList = .standard, audit: AuditLog? = nil, logger: Logger
+        sysctls: SysctlAllowList = .standard, linkMetrics: Int = 0, audit: AuditLog? = nil,
+        logger: Logger
     ) {
         let routes: [Route] = [
             .health,
@@ -63,7 +65,9 @@ package struct APIHandler: RequestHandler {
         ]
         telemetry = Telemetry(
             requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)
-        let metrics = Metrics(telemetry: telemetry, manager: manager, workers: pool, warm: warm)
+        let metrics = Metrics(
+            telemetry: telemetry, manager: manager, workers: pool, warm: warm, wires: wires, watch: watch,
+            linkLimit: linkMetrics)
         self.routes = routes + [.metrics(metrics)]
         self.access = access
         admission = Admission(limits)

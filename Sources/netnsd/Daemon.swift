@@ -75,7 +75,8 @@ struct Daemon {
                     manager: manager, wires: wires, watch: watch, hostLinks: hostLinks, workers: settings.workers,
                     access: access,
                     limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool,
-                    sysctls: settings.sysctls, audit: audit, logger: logger),
+                    sysctls: settings.sysctls,
+                    linkMetrics: settings.telemetry.linkMetrics, audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",

@@ -61,14 +61,14 @@ let package = Package(
         .executableTarget(
             name: "netnsd",
             dependencies: [
-                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", argumentParser, logging, system,
+                "API", "CNI", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", argumentParser, logging, system,
                 unixSignals,
             ],
             swiftSettings: strict
         ),
         .target(
             name: "API",
-            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
+            dependencies: ["CNI", "JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
         ),
@@ -79,9 +79,10 @@ let package = Package(
         ),
         .target(
             name: "NamespaceCore",
-            dependencies: ["JSONText", "LinuxKit", deque, heap, logging, system],
+            dependencies: ["CNI", "JSONText", "LinuxKit", deque, heap, logging, system],
             swiftSettings: strict
         ),
+        .target(name: "CNI", dependencies: ["JSONText", "LinuxKit", logging, system], swiftSettings: strict),
         .target(name: "JSONText", swiftSettings: strict),
         .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
         .target(name: "Systemd", dependencies: [system], swiftSettings: strictAtTheEdge),
@@ -97,6 +98,11 @@ let package = Package(
             name: "TestSupport",
             dependencies: [subprocess, system, yams],
             path: "Tests/TestSupport",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "CNITests",
+            dependencies: ["CNI", "JSONText", "LinuxKit", "TestSupport", logging, system],
             swiftSettings: strict
         ),
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: strict),

@@ -49,6 +49,12 @@ package struct SystemError: Error, Equatable {
         case openNetlink = "socket(AF_NETLINK)"
         case watch = "inotify_add_watch"
         case openEvent = "eventfd"
+        case pipe = "pipe2"
+        case memoryFile = "memfd_create"
+        case spawn = "posix_spawn"
+        case openProcess = "pidfd_open"
+        case poll
+        case wait = "waitpid"
         /// A file of procfs does not have the documented form.
         case parse
     }

@@ -18,15 +18,17 @@ package struct APIHandler: RequestHandler {
     ///   - workers: How many kernel workers there are, for `/v1/host`.
     ///   - access: Who may do what.
     ///   - limits: What bounds everybody and each.
+    ///   - attachments: The attachments to CNI networks; nil where there are to be none.
     ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
     ///   - pool: The workers themselves, for `/metrics`.
     ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
         manager: NamespaceManager, workers: Int, access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
-        lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
+        attachments: Attachments? = nil, lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
         audit: AuditLog? = nil, logger: Logger
     ) {
+        let attachments = attachments ?? Attachments(manager: manager, networks: nil, logger: logger)
         let routes: [Route] = [
             .health,
             .readiness(manager, lifecycle),
@@ -39,6 +41,9 @@ package struct APIHandler: RequestHandler {
             .prune(manager),
             .namespace(manager),
             .renewal(manager),
+            .attachments(attachments),
+            .attachment(attachments),
+            .attachmentCheck(attachments),
             .processes(manager),
             .processNamespace(manager),
         ]

@@ -40,6 +40,11 @@ struct Problem: Error {
         case sourceNotFound = "source-not-found"
         case notANetworkNamespace = "not-a-network-namespace"
         case processNotFound = "process-not-found"
+        case networkNotFound = "cni-network-not-found"
+        case pluginFailed = "cni-plugin-failed"
+        case pluginTimedOut = "cni-plugin-timeout"
+        case attachmentNotFound = "attachment-not-found"
+        case attachmentExists = "attachment-exists"
         case batchFailed = "batch-failed"
         case idempotencyInProgress = "idempotency-in-progress"
         case idempotencyKeyReused = "idempotency-key-reused"
@@ -66,6 +71,8 @@ struct Problem: Error {
     var processes: [Int32]?
     /// The present revision, where the one asked for is not known any more.
     var revision: Int64?
+    /// The CNI plugin that failed, and what it said.
+    var plugin: PluginFailure?
     /// The item of a batch that failed, and why.
     var item: Int?
     var cause: [Problem] = []
@@ -83,6 +90,16 @@ struct Problem: Error {
     }
 }
 
+/// What a CNI plugin did wrong, as a problem tells of it.
+struct PluginFailure: Sendable {
+    var network: String?
+    var type: String?
+    var command: String?
+    /// The plugin's own code, where it gave one.
+    var code: Int64?
+    var details: String?
+}
+
 extension Problem.Code {
     /// The one table from problems to statuses.
     var status: HTTPResponse.Status {
@@ -91,10 +108,10 @@ extension Problem.Code {
         case .certificateRefused: .unauthorized
         case .unauthenticated: .unauthorized
         case .forbidden, .hostNotAllowed, .originNotAllowed: .forbidden
-        case .routeNotFound, .namespaceNotFound, .processNotFound: .notFound
+        case .routeNotFound, .namespaceNotFound, .processNotFound, .attachmentNotFound: .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
-            .idempotencyInProgress, .batchFailed:
+            .idempotencyInProgress, .batchFailed, .attachmentExists:
             .conflict
         case .revisionGone: .gone
         case .preconditionFailed: .preconditionFailed
@@ -103,7 +120,11 @@ extension Problem.Code {
         case .contentTooLarge: .contentTooLarge
         case .rateLimited, .quotaReached: .tooManyRequests
         case .unsupportedMediaType: .unsupportedMediaType
-        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused: .unprocessableContent
+        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused, .networkNotFound:
+            .unprocessableContent
+        // Plugins stand behind the daemon as servers do behind a gateway.
+        case .pluginFailed: .badGateway
+        case .pluginTimedOut: .gatewayTimeout
         case .kernelFailure: .internalServerError
         case .limitReached, .outOfMemory, .missingCapability, .directoryNotShared, .directoryUnavailable,
             .storageFailure, .shuttingDown, .overloaded:
@@ -114,6 +135,7 @@ extension Problem.Code {
     /// `name-taken` reads `Name taken`.
     var title: String {
         let words = rawValue.replacing("-", with: " ").replacing("json", with: "JSON")
+            .replacing("cni", with: "CNI")
         return words.prefix(1).uppercased() + words.dropFirst()
     }
 }
@@ -151,6 +173,15 @@ extension JSONWriter {
         if let processes = problem.processes {
             key("pids")
             array(of: processes) { $0.value($1) }
+        }
+        if let plugin = problem.plugin {
+            member("plugin") { writer in
+                writer.member("network", plugin.network)
+                writer.member("type", plugin.type?.harmless(sparing: " "))
+                writer.member("command", plugin.command)
+                writer.member("code", plugin.code)
+                writer.member("details", plugin.details?.harmlessProse)
+            }
         }
         if let revision = problem.revision { member("revision", revision) }
         if let item = problem.item { member("item", item) }

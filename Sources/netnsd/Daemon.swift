@@ -1,5 +1,6 @@
 import API
 import ArgumentParser
+import CNI
 import Glibc
 import LinuxKit
 import Logging
@@ -51,6 +52,8 @@ struct Daemon {
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
             answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
             leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
+        let attachments = Attachments(
+            manager: manager, networks: Networks(settings.networks.configuration, logger: logger), logger: logger)
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
         let tokenWatch = Task { await tokens?.watch() }
         defer {
@@ -59,12 +62,13 @@ struct Daemon {
         }
         do {
             let found = try await manager.start()
+            await attachments.start()
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
                     manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
-                    lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),
+                    attachments: attachments, lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",
@@ -82,12 +86,14 @@ struct Daemon {
             pool.close()
         } catch {
             await manager.stop()
+            await attachments.stop()
             await workers.stop()
             await audit?.close()
             throw error
         }
         let lastResort = Task { try await leaveBehindWhatIsStuck() }
         await manager.stop()
+        await attachments.stop()
         await workers.stop()
         lastResort.cancel()
         await audit?.close()

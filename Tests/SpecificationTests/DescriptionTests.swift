@@ -40,7 +40,7 @@ struct DescriptionTests {
                     "\(identifier) \(status)")
             }
         }
-        #expect(identifiers.count == 19)
+        #expect(identifiers.count == 24)
     }
 
     @Test("Every operation may find the request malformed, its body too long and the daemon stopping")
@@ -145,7 +145,7 @@ struct DescriptionTests {
             }
         }
         #expect(count >= 30)
-        #expect(maps == 2)
+        #expect(maps == 3)
     }
 
     @Test("Every example is valid")

@@ -18,8 +18,14 @@ package struct DaemonHome: Sendable {
     package var stateDirectory: String { root + "/state" }
     package var socket: String { root + "/socket" }
     package var log: String { root + "/log" }
+    /// Where networks are configured for it, and where attachments are kept.
+    package var networks: String { root + "/net.d" }
+    package var networkCache: String { root + "/cni" }
     package var arguments: [String] {
-        ["--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--socket", socket]
+        [
+            "--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--socket", socket, "--cni-conf-dir", networks,
+            "--cni-cache-dir", networkCache,
+        ]
     }
 
     /// The end of the log, for a report.

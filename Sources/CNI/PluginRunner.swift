@@ -42,9 +42,11 @@ struct PluginRunner: Sendable {
         }
         switch outcome.end {
         case .timedOut:
-            throw error(.timedOut, "The plugin \(type) did not end within \(timeout.components.seconds) s, and was killed.")
+            throw error(
+                .timedOut, "The plugin \(type) did not end within \(timeout.components.seconds) s, and was killed.")
         case .tooMuchOutput:
-            throw error(.tooMuchOutput, "The plugin \(type) wrote more than \(program.outputLimit) bytes, and was killed.")
+            throw error(
+                .tooMuchOutput, "The plugin \(type) wrote more than \(program.outputLimit) bytes, and was killed.")
         case .signaled(let signal):
             throw error(.signaled(signal), "The plugin \(type) was ended by signal \(signal).\(outcome.complaint)")
         case .exited(let status):
@@ -52,7 +54,8 @@ struct PluginRunner: Sendable {
             guard !said.isEmpty else {
                 if status == 0 { return nil }
                 throw error(
-                    .silent(status: status), "The plugin \(type) ended with status \(status) without a word.\(outcome.complaint)")
+                    .silent(status: status),
+                    "The plugin \(type) ended with status \(status) without a word.\(outcome.complaint)")
             }
             guard let value = try? JSONValue(parsing: Array(said), depthLimit: 64), value.object != nil else {
                 throw error(.rubbish, "The plugin \(type) wrote what is no JSON object: \(said.excerpt)")

@@ -68,7 +68,8 @@ struct Daemon {
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
                     manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
-                    attachments: attachments, lifecycle: lifecycle, pool: workers, warm: pool, audit: audit, logger: logger),
+                    attachments: attachments, lifecycle: lifecycle, pool: workers, warm: pool, audit: audit,
+                    logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",

@@ -23,7 +23,8 @@ package struct DaemonHome: Sendable {
     package var networkCache: String { root + "/cni" }
     package var arguments: [String] {
         [
-            "--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--socket", socket, "--cni-conf-dir", networks,
+            "--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--socket", socket, "--cni-conf-dir",
+            networks,
             "--cni-cache-dir", networkCache,
         ]
     }

@@ -61,14 +61,17 @@ let package = Package(
         .executableTarget(
             name: "netnsd",
             dependencies: [
-                "API", "CNI", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", argumentParser, logging, system,
-                unixSignals,
+                "API", "CNI", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", "Wiring", argumentParser, logging,
+                system, unixSignals,
             ],
             swiftSettings: strict
         ),
         .target(
             name: "API",
-            dependencies: ["CNI", "JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", httpTypes, logging, system],
+            dependencies: [
+                "CNI", "JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", "Netlink", "Wiring", httpTypes, logging,
+                system,
+            ],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
         ),
@@ -79,12 +82,20 @@ let package = Package(
         ),
         .target(
             name: "NamespaceCore",
-            dependencies: ["CNI", "JSONText", "LinuxKit", deque, heap, logging, system],
+            dependencies: ["CNI", "JSONText", "LinuxKit", "Netlink", deque, heap, logging, system],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Wiring",
+            dependencies: ["JSONText", "LinuxKit", "NamespaceCore", "Netlink", logging, system],
             swiftSettings: strict
         ),
         .target(name: "CNI", dependencies: ["JSONText", "LinuxKit", logging, system], swiftSettings: strict),
         .target(name: "JSONText", swiftSettings: strict),
         .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
+        .target(
+            name: "Netlink", dependencies: ["CNetlink", "LinuxKit", system], swiftSettings: strictAtTheEdge
+        ),
         .target(name: "Systemd", dependencies: [system], swiftSettings: strictAtTheEdge),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         // For RTLD_DEFAULT, by which it finds GnuTLS; see CGnuTLS.h.
@@ -93,6 +104,11 @@ let package = Package(
             name: "CMicroHTTPD",
             pkgConfig: "libmicrohttpd",
             providers: [.apt(["libmicrohttpd-dev"])]
+        ),
+        .systemLibrary(
+            name: "CNetlink",
+            pkgConfig: "libnl-route-3.0",
+            providers: [.apt(["libnl-route-3-dev"])]
         ),
         .target(
             name: "TestSupport",
@@ -108,6 +124,9 @@ let package = Package(
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: strict),
         .testTarget(name: "LinuxKitTests", dependencies: ["LinuxKit", system], swiftSettings: strict),
         .testTarget(
+            name: "NetlinkTests", dependencies: ["LinuxKit", "Netlink", "TestSupport", system], swiftSettings: strict
+        ),
+        .testTarget(
             name: "NamespaceCoreTests",
             dependencies: ["LinuxKit", "NamespaceCore", logging, system],
             swiftSettings: strict
@@ -119,11 +138,11 @@ let package = Package(
         ),
         .testTarget(name: "DeployTests", swiftSettings: strict),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", system], swiftSettings: strict),
-        .testTarget(name: "NetnsdTests", dependencies: ["netnsd", logging], swiftSettings: strict),
+        .testTarget(name: "NetnsdTests", dependencies: ["CNI", "netnsd", logging, system], swiftSettings: strict),
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "TestSupport", httpTypes, logging, system,
+                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "TestSupport", "Wiring", httpTypes, logging, system,
             ],
             swiftSettings: strict
         ),

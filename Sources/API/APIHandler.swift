@@ -3,6 +3,7 @@ package import LinuxKit
 package import Logging
 package import MicroHTTP
 package import NamespaceCore
+package import Wiring
 
 /// The REST API: finds the route, refuses what headers alone show to be wrong, and words every answer.
 package struct APIHandler: RequestHandler {
@@ -24,8 +25,9 @@ package struct APIHandler: RequestHandler {
     ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
-        manager: NamespaceManager, workers: Int, access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
-        attachments: Attachments? = nil, lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
+        manager: NamespaceManager, wires: WireManager, attachments: Attachments? = nil, workers: Int,
+        access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
+        lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
         audit: AuditLog? = nil, logger: Logger
     ) {
         let attachments = attachments ?? Attachments(manager: manager, networks: nil, logger: logger)
@@ -46,6 +48,14 @@ package struct APIHandler: RequestHandler {
             .attachmentCheck(attachments),
             .processes(manager),
             .processNamespace(manager),
+            .links(manager),
+            .link(manager),
+            .addresses(manager),
+            .routes(manager),
+            .neighbours(manager),
+            .rules(manager),
+            .wires(wires),
+            .wire(wires),
         ]
         telemetry = Telemetry(
             requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)

@@ -33,7 +33,16 @@ extension Problem {
             case .pluginTimedOut: .pluginTimedOut
             case .attachmentNotFound: .attachmentNotFound
             case .attachmentExists: .attachmentExists
-            case .changeForbidden, .deletionForbidden, .inspectionForbidden, .adoptionForbidden: .forbidden
+            case .linkNotFound: .linkNotFound
+            case .linkTaken: .linkTaken
+            case .entryNotFound: .entryNotFound
+            case .entryTaken: .entryTaken
+            case .notSupported: .notSupported
+            case .refusedByKernel: .refusedByKernel
+            case .wireNotFound: .wireNotFound
+            case .wireTaken: .wireTaken
+            case .changeForbidden, .deletionForbidden, .inspectionForbidden, .adoptionForbidden, .hostForbidden:
+                .forbidden
             case .kernelFailure: .kernelFailure
             }
         self.init(code, error.message)
@@ -78,6 +87,7 @@ extension Right {
         case .deletionForbidden: self = .deleteOthers
         case .inspectionForbidden: self = .inspectOthers
         case .adoptionForbidden: self = .adopt
+        case .hostForbidden: self = .host
         default: return nil
         }
     }

@@ -45,6 +45,14 @@ struct Problem: Error {
         case pluginTimedOut = "cni-plugin-timeout"
         case attachmentNotFound = "attachment-not-found"
         case attachmentExists = "attachment-exists"
+        case linkNotFound = "link-not-found"
+        case linkTaken = "link-taken"
+        case entryNotFound = "entry-not-found"
+        case entryTaken = "entry-taken"
+        case notSupported = "not-supported"
+        case refusedByKernel = "refused-by-kernel"
+        case wireNotFound = "wire-not-found"
+        case wireTaken = "wire-taken"
         case batchFailed = "batch-failed"
         case idempotencyInProgress = "idempotency-in-progress"
         case idempotencyKeyReused = "idempotency-key-reused"
@@ -108,10 +116,12 @@ extension Problem.Code {
         case .certificateRefused: .unauthorized
         case .unauthenticated: .unauthorized
         case .forbidden, .hostNotAllowed, .originNotAllowed: .forbidden
-        case .routeNotFound, .namespaceNotFound, .processNotFound, .attachmentNotFound: .notFound
+        case .routeNotFound, .namespaceNotFound, .processNotFound, .linkNotFound, .entryNotFound, .wireNotFound,
+            .attachmentNotFound:
+            .notFound
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
-            .idempotencyInProgress, .batchFailed, .attachmentExists:
+            .idempotencyInProgress, .batchFailed, .linkTaken, .entryTaken, .wireTaken, .attachmentExists:
             .conflict
         case .revisionGone: .gone
         case .preconditionFailed: .preconditionFailed
@@ -120,11 +130,13 @@ extension Problem.Code {
         case .contentTooLarge: .contentTooLarge
         case .rateLimited, .quotaReached: .tooManyRequests
         case .unsupportedMediaType: .unsupportedMediaType
-        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused, .networkNotFound:
+        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused, .refusedByKernel,
+            .networkNotFound:
             .unprocessableContent
         // Plugins stand behind the daemon as servers do behind a gateway.
         case .pluginFailed: .badGateway
         case .pluginTimedOut: .gatewayTimeout
+        case .notSupported: .notImplemented
         case .kernelFailure: .internalServerError
         case .limitReached, .outOfMemory, .missingCapability, .directoryNotShared, .directoryUnavailable,
             .storageFailure, .shuttingDown, .overloaded:

@@ -56,6 +56,15 @@ extension JSONValue {
         return value
     }
 
+    /// Any number.
+    package var double: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
+    }
+
     package var int64: Int64? {
         guard case .integer(let value) = self else { return nil }
         return value

@@ -50,6 +50,10 @@ package struct JSONWriter: Sendable {
     package mutating func null() { literal("null") }
     package mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
     package mutating func value(_ value: some BinaryInteger) { literal(String(value)) }
+    /// A finite number; a whole one without its fraction.
+    package mutating func value(_ value: Double) {
+        literal(Int64(exactly: value).map { String($0) } ?? String(value))
+    }
 
     package mutating func value(_ value: String) {
         separate()
@@ -116,6 +120,12 @@ package struct JSONWriter: Sendable {
 extension JSONWriter {
     /// Writes a member, `null` where there is no value.
     package mutating func member(_ key: String, _ value: String?) {
+        self.key(key)
+        if let value { self.value(value) } else { null() }
+    }
+
+    /// Writes a member, `null` where there is no value.
+    package mutating func member(_ key: String, _ value: Double?) {
         self.key(key)
         if let value { self.value(value) } else { null() }
     }

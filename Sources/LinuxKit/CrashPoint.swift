@@ -28,6 +28,10 @@ package enum CrashPoint: String, Sendable, CaseIterable {
     case patchWritten = "patch-written"
     /// An attachment: the plugins have made it and it is kept, nobody has been told.
     case attachmentUnanswered = "attachment-unanswered"
+    /// A wire: its record is there, its links are not.
+    case wireUnmade = "wire-unmade"
+    /// A wire: its links are there, it still counts as unfinished.
+    case wireMade = "wire-made"
 
     /// Ends the process here, if a test chose this point.
     @inline(__always)

@@ -30,6 +30,12 @@ package enum FileSystem {
         }
     }
 
+    /// Makes a new file with `content`. Who reads it after a crash may find a part of it.
+    package static func write(_ path: FilePath, _ content: [UInt8]) throws(SystemError) {
+        let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+        try file.writeAll(content, path: path)
+    }
+
     package static func rename(
         _ path: FilePath, to other: FilePath, as operation: SystemError.Operation = .rename
     ) throws(SystemError) {

@@ -211,27 +211,8 @@ package struct NamespaceDirectory: Sendable {
         return entry
     }
 
-    /// Opens the namespace that has the name.
-    ///
-    /// - Throws: `.verifyNamespace` with `.noSuchFileOrDirectory` when nothing has it, with `.invalidArgument` when what
-    ///   has it is no network namespace.
-    package func open(_ name: [UInt8]) throws(SystemError) -> OpenNamespace {
-        let path = path(of: name)
-        do throws(SystemError) {
-            guard try Node.isNamespace(path) else {
-                throw SystemError(.verifyNamespace, path, errno: .invalidArgument)
-            }
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            throw SystemError(.verifyNamespace, path, errno: .noSuchFileOrDirectory)
-        }
-        let descriptor = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
-        let rawValue = descriptor.rawValue
-        guard clinux_is_network_namespace(rawValue) == 1 else {
-            throw SystemError(.verifyNamespace, path, errno: .invalidArgument)
-        }
-        let node = try Node.of(descriptor, path: path)
-        return OpenNamespace(descriptor, path: path, node: node)
-    }
+    /// Opens the namespace that has the name, as ``OpenNamespace/open(_:)`` does.
+    package func open(_ name: [UInt8]) throws(SystemError) -> OpenNamespace { try .open(path(of: name)) }
 
     private func look(at path: FilePath, on thread: inout KernelThread) throws(SystemError) -> Entry {
         do throws(SystemError) {

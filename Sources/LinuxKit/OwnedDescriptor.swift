@@ -3,9 +3,11 @@ import SystemPackage
 
 /// A file descriptor with one owner: close-on-exec from birth, closed when the value ends.
 package struct OwnedDescriptor: ~Copyable, Sendable {
-    let rawValue: CInt
+    /// For the modules that wrap C: it must not outlive the value, nor be closed.
+    package let rawValue: CInt
 
-    init(owning rawValue: CInt) {
+    /// Takes over an open descriptor that nobody else closes.
+    package init(owning rawValue: CInt) {
         self.rawValue = rawValue
     }
 

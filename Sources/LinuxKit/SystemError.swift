@@ -57,23 +57,56 @@ package struct SystemError: Error, Equatable {
         case wait = "waitpid"
         /// A file of procfs does not have the documented form.
         case parse
+
+        // rtnetlink(7): the messages, and what they are sent for where one serves several.
+        case sendNetlink = "sendmsg(AF_NETLINK)"
+        case receiveNetlink = "recvmsg(AF_NETLINK)"
+        case hearNetlink = "setsockopt(NETLINK_ADD_MEMBERSHIP)"
+        case listLinks = "RTM_GETLINK"
+        case addLink = "RTM_NEWLINK create"
+        case changeLink = "RTM_NEWLINK change"
+        case moveLink = "RTM_NEWLINK move"
+        case deleteLink = "RTM_DELLINK"
+        case findLink = "ioctl(SIOCGIFINDEX)"
+        case makeTun = "ioctl(TUNSETIFF)"
+        case listAddresses = "RTM_GETADDR"
+        case addAddress = "RTM_NEWADDR"
+        case deleteAddress = "RTM_DELADDR"
+        case listRoutes = "RTM_GETROUTE"
+        case addRoute = "RTM_NEWROUTE"
+        case deleteRoute = "RTM_DELROUTE"
+        case listNeighbours = "RTM_GETNEIGH"
+        case addNeighbour = "RTM_NEWNEIGH"
+        case deleteNeighbour = "RTM_DELNEIGH"
+        case listRules = "RTM_GETRULE"
+        case addRule = "RTM_NEWRULE"
+        case deleteRule = "RTM_DELRULE"
+        case listQueueDisciplines = "RTM_GETQDISC"
+        case addQueueDiscipline = "RTM_NEWQDISC"
+        case deleteQueueDiscipline = "RTM_DELQDISC"
+        case findNamespaceID = "RTM_GETNSID"
+        case assignNamespaceID = "RTM_NEWNSID"
     }
 
     package let operation: Operation
     package let path: FilePath?
     package let errno: Errno
+    /// What the kernel itself says about it, where it does: netlink's extended acknowledgement.
+    package let explanation: String?
 
-    package init(_ operation: Operation, _ path: FilePath? = nil, errno: Errno) {
+    package init(_ operation: Operation, _ path: FilePath? = nil, errno: Errno, explanation: String? = nil) {
         self.operation = operation
         self.path = path
         self.errno = errno
+        self.explanation = explanation
     }
 }
 
 extension SystemError: CustomStringConvertible {
     package var description: String {
         let target = path.map { " \($0)" } ?? ""
-        return "\(operation.rawValue)\(target): \(errno) (errno \(errno.rawValue))"
+        let words = explanation.map { ": \($0)" } ?? ""
+        return "\(operation.rawValue)\(target): \(errno) (errno \(errno.rawValue))\(words)"
     }
 }
 

@@ -53,6 +53,12 @@ package struct Authority: Sendable {
         guard case .existing = creation, !isUnlimited else { return }
         throw NamespaceError(.adoptionForbidden, "Only the role admin may give a name to an existing namespace.")
     }
+
+    /// Throws unless the links of the namespace that the daemon runs in may be touched.
+    package func checkHost() throws(NamespaceError) {
+        guard !isUnlimited else { return }
+        throw NamespaceError(.hostForbidden, "Only the role admin may reach into the host's own namespace.")
+    }
 }
 
 extension Authority.Action {

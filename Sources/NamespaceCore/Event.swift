@@ -29,12 +29,41 @@ package struct Event: Sendable {
         case appeared
         /// Deleted, unmounted or replaced by another tool.
         case vanished
+        case wireCreated = "wire-created"
+        case wireChanged = "wire-changed"
+        /// Deleted, or gone with a namespace that it ended in.
+        case wireDeleted = "wire-deleted"
+    }
+
+    /// A wire, as far as its events tell.
+    package struct Wire: Sendable {
+        package struct End: Sendable {
+            package let namespace: NamespaceName
+            package let link: String
+
+            package init(namespace: NamespaceName, link: String) {
+                self.namespace = namespace
+                self.link = link
+            }
+        }
+
+        package let id: String
+        package let a: End
+        package let b: End
+
+        package init(id: String, a: End, b: End) {
+            self.id = id
+            self.a = a
+            self.b = b
+        }
     }
 
     package let revision: Revision
     package let kind: Kind
     package let at: Timestamp
     package let name: NamespaceName
-    /// What the name stands for since; nil when it stands for nothing.
+    /// What the name stands for since; nil when it stands for nothing, and for what happens to a wire.
     package let namespace: Namespace?
+    /// What it happened to, when that was a wire; `name` is that of the end `a` then.
+    package let wire: Wire?
 }

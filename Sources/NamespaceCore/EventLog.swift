@@ -56,10 +56,22 @@ package final class EventLog: Sendable {
     /// Adds a change, and answers its revision.
     @discardableResult
     func append(_ kind: Event.Kind, _ name: NamespaceName, _ namespace: Namespace?) -> Revision {
+        append(kind, name, namespace, wire: nil)
+    }
+
+    /// Adds what happened to a wire, and answers its revision.
+    @discardableResult
+    package func append(_ kind: Event.Kind, _ wire: Event.Wire) -> Revision {
+        append(kind, wire.a.namespace, nil, wire: wire)
+    }
+
+    private func append(
+        _ kind: Event.Kind, _ name: NamespaceName, _ namespace: Namespace?, wire: Event.Wire?
+    ) -> Revision {
         let at = clock.now
         let (revision, hasFollowers) = state.withLock { state in
             state.newest = state.newest.next()
-            let event = Event(revision: state.newest, kind: kind, at: at, name: name, namespace: namespace)
+            let event = Event(revision: state.newest, kind: kind, at: at, name: name, namespace: namespace, wire: wire)
             state.ring.append(event)
             state.published[kind, default: 0] += 1
             state.labelBytes += event.labelBytes

@@ -46,12 +46,26 @@ package struct NamespaceError: Error, Sendable {
         case attachmentNotFound
         /// There is an attachment of the same key, or of the same interface of the namespace.
         case attachmentExists
+        case linkNotFound
+        case linkTaken
+        /// There is no such address, route, neighbour or rule.
+        case entryNotFound
+        /// There is such an address, route, neighbour or rule already.
+        case entryTaken
+        /// The kernel lacks what it takes: a kind of link, a queue discipline.
+        case notSupported
+        /// The kernel does not do this with these values.
+        case refusedByKernel
+        case wireNotFound
+        case wireTaken
         case shuttingDown
         /// What is not one's own is not to be changed, deleted or looked into; an existing namespace not to be named.
         case changeForbidden
         case deletionForbidden
         case inspectionForbidden
         case adoptionForbidden
+        /// The namespace that the daemon runs in is not to be touched.
+        case hostForbidden
         /// The kernel answered something we have no better word for.
         case kernelFailure
     }
@@ -98,6 +112,10 @@ extension NamespaceError {
     package init(_ cause: SystemError) {
         let code: Code
         let message: String
+        if let (code, message) = Self.ofNetlink(cause) {
+            self.init(code, message, cause: cause)
+            return
+        }
         switch (cause.operation, cause.errno) {
         case (.createFile, .fileExists):
             (code, message) = (.nameTaken, "There is an entry of this name already; choose another name or delete it.")

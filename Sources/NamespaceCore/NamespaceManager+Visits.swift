@@ -30,8 +30,28 @@ extension NamespaceManager {
         }
     }
 
+    /// The other names in the directory, the first thousand of them: where the other end of a link may be.
+    package func candidates(besides name: NamespaceName) -> [NamespaceName] {
+        index.names.prefix(Self.mostCandidates).filter { $0 != name }
+    }
+
+    private static let mostCandidates = 1000
+
+    /// Runs blocking work that touches no namespace on a worker.
+    package func working<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(SystemError) -> Value
+    ) async throws(NamespaceError) -> Value { try await asWorker(body) }
+
+    /// The wall clock's time.
+    package nonisolated var now: Timestamp { clock.now }
+
+    /// Runs `body`, which is somebody else's, while no other operation on any of the names runs.
+    package func reserving<Value: Sendable, Failure: Error>(
+        _ names: [NamespaceName], _ body: @Sendable () async throws(Failure) -> Value
+    ) async throws(Failure) -> Value { try await holding(names, body) }
+
     /// Runs `body` while no other operation on any of the names runs.
-    package func holding<Value: Sendable, Failure: Error>(
+    func holding<Value: Sendable, Failure: Error>(
         _ names: [NamespaceName], _ body: () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         // In one order, or two who want the same names would wait for each other.

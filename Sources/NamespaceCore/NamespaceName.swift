@@ -97,7 +97,7 @@ extension NamespaceName: CustomStringConvertible {
     }
 
     /// The name that ``pathSegment`` wrote; nil when it is none.
-    init?(pathSegment: String) {
+    package init?(pathSegment: String) {
         var bytes: [UInt8] = []
         var rest = Substring(pathSegment).utf8[...]
         while let byte = rest.popFirst() {

@@ -8,6 +8,7 @@ import MicroHTTP
 import NamespaceCore
 import SystemPackage
 import UnixSignals
+import Wiring
 
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
@@ -52,6 +53,7 @@ struct Daemon {
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
             answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
             leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
+        let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
         let attachments = Attachments(
             manager: manager, networks: Networks(settings.networks.configuration, logger: logger), logger: logger)
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
@@ -62,13 +64,14 @@ struct Daemon {
         }
         do {
             let found = try await manager.start()
+            try await wires.start()
             await attachments.start()
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, workers: settings.workers, access: access, limits: settings.limits.admission,
-                    attachments: attachments, lifecycle: lifecycle, pool: workers, warm: pool, audit: audit,
+                    manager: manager, wires: wires, attachments: attachments, workers: settings.workers, access: access,
+                    limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool, audit: audit,
                     logger: logger),
                 logger: logger)
             logger.notice(

@@ -5,6 +5,7 @@ import NamespaceCore
 import SystemPackage
 import TestSupport
 import Testing
+import Wiring
 
 @testable import API
 
@@ -22,8 +23,9 @@ struct RouteTableTests {
                 kernel: kernel, store: try RecordStore(directory: state), journal: try BatchJournal(directory: state),
                 answers: try AnswerStore(directory: state, kernel: kernel, bootID: "boot"), bootID: "boot",
                 logger: logger)
+            let wires = try WireManager(manager: manager, stateDirectory: state, bootID: "boot", logger: logger)
             let handler = APIHandler(
-                manager: manager, workers: 1, access: AccessPolicy(), pool: workers, logger: logger)
+                manager: manager, wires: wires, workers: 1, access: AccessPolicy(), pool: workers, logger: logger)
             let routed = handler.routes.flatMap { route in
                 route.endpoints.map { "\($0.method.rawValue) \(route.pattern): \($0.right.rawValue)" }
             }

@@ -18,6 +18,8 @@ package enum Right: String, Sendable, CaseIterable {
     case inspectOthers = "inspect-others"
     /// To give names to existing namespaces, the host's included.
     case adopt
+    /// To give links of namespaces an end in the host's own, and to take links from there.
+    case host
     /// To remove what is nobody's: files that are no namespace.
     case prune
 
@@ -26,7 +28,7 @@ package enum Right: String, Sendable, CaseIterable {
         switch self {
         case .open, .read: .viewer
         case .create, .change, .delete, .inspect: .operator
-        case .changeOthers, .deleteOthers, .inspectOthers, .adopt, .prune: .admin
+        case .changeOthers, .deleteOthers, .inspectOthers, .adopt, .host, .prune: .admin
         }
     }
 }

@@ -93,5 +93,16 @@ extension JSONWriter {
         member("name", event.name.description)
         key("namespace")
         if let namespace = event.namespace { object { $0.members(of: namespace) } } else { null() }
+        if let wire = event.wire {
+            member("wire") { writer in
+                writer.member("id", wire.id)
+                for (key, end) in [("a", wire.a), ("b", wire.b)] {
+                    writer.member(key) { writer in
+                        writer.member("namespace", end.namespace.description)
+                        writer.member("link", end.link)
+                    }
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,292 @@
+package import LinuxKit
+package import Logging
+package import NamespaceCore
+import Netlink
+import Synchronization
+package import SystemPackage
+
+/// The one maker of wires. Whatever it does to one it does while the names of both namespaces are held, so that no
+/// namespace goes, and no other operation on the wire runs, in between.
+package actor WireManager {
+    private let manager: NamespaceManager
+    private let store: WireStore
+    private let bootID: String
+    private let logger: Logger
+    private var wires: [WireID: Wire] = [:]
+    private var making: Set<WireID> = []
+    /// Which wires end in a namespace; asked without waiting for the actor.
+    private nonisolated let ends = Mutex<[NamespaceName: Set<WireID>]>([:])
+
+    /// - Parameter stateDirectory: Where the wires' records are.
+    package init(
+        manager: NamespaceManager, stateDirectory: FilePath, bootID: String, logger: Logger
+    ) throws(SystemError) {
+        self.manager = manager
+        store = try WireStore(directory: stateDirectory)
+        self.bootID = bootID
+        self.logger = logger
+    }
+
+    /// How many there are.
+    package var count: Int { wires.count }
+
+    // MARK: - Making
+
+    /// Makes a wire wholly, or leaves nothing behind.
+    ///
+    /// - Throws: `.wireTaken`; `.notFound`, `.stale` and `.changeForbidden` of either namespace; `.linkTaken`; and what the
+    ///   kernel has against it.
+    package func create(
+        _ order: WireOrder, by authority: Authority = .unlimited
+    ) async throws(NamespaceError) -> WireStatus {
+        guard let id = order.id ?? WireID.generate() else { throw Self.taken }
+        guard wires[id] == nil, making.insert(id).inserted else { throw Self.taken }
+        defer { making.remove(id) }
+        let wire = Wire(
+            id: id, a: order.a, b: order.b, mtu: order.mtu, createdAt: manager.now,
+            createdBy: authority.owner?.principal)
+        let (store, bootID, manager) = (store, bootID, manager)
+        try await manager.reserving(wire.namespaces) { () async throws(NamespaceError) in
+            try await manager.check(.change, on: wire.namespaces, by: authority)
+            try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
+                try store.begin(wire, bootID: bootID)
+                CrashPoint.wireUnmade.pass()
+                do throws(SystemError) {
+                    try WireLinks.make(wire, in: open, on: &thread)
+                    CrashPoint.wireMade.pass()
+                    try store.commit(id)
+                } catch {
+                    // The next start finds a record of nothing otherwise, and removes it.
+                    try? store.abandon(id)
+                    throw error
+                }
+            }
+            await self.add(wire)
+            manager.events.append(.wireCreated, wire.event)
+        }
+        return WireStatus(wire: wire, state: .up)
+    }
+
+    static let taken = NamespaceError(
+        .wireTaken, "There is a wire of this id already; choose another one or delete it.")
+    static let notFound = NamespaceError(.wireNotFound, "There is no wire of this id.")
+
+    private func add(_ wire: Wire) {
+        wires[wire.id] = wire
+        ends.withLock { ends in
+            for name in wire.namespaces { ends[name, default: []].insert(wire.id) }
+        }
+    }
+
+    // MARK: - Showing
+
+    /// A wire, and what the kernel says of it now.
+    ///
+    /// - Throws: `.wireNotFound`.
+    package func wire(_ id: WireID) async throws(NamespaceError) -> WireStatus {
+        guard let wire = wires[id] else { throw Self.notFound }
+        return WireStatus(wire: wire, state: try await state(of: wire))
+    }
+
+    /// The wires after `after` in byte order, at most `limit` of them, and how many there are in all.
+    ///
+    /// - Parameter namespace: Only those that end there.
+    package func list(
+        after: WireID?, limit: Int, in namespace: NamespaceName? = nil
+    ) async throws(NamespaceError) -> (wires: [WireStatus], total: Int, hasMore: Bool) {
+        let ids = namespace.map { name in ends.withLock { Array($0[name] ?? []) } } ?? Array(wires.keys)
+        let rest = ids.sorted().drop { id in after.map { id <= $0 } ?? false }
+        var found: [WireStatus] = []
+        for id in rest.prefix(limit) {
+            // Gone since, while the others were looked at.
+            guard let wire = wires[id] else { continue }
+            found.append(WireStatus(wire: wire, state: try await state(of: wire)))
+        }
+        return (found, ids.count, rest.count > limit)
+    }
+
+    private func state(of wire: Wire) async throws(NamespaceError) -> WireStatus.State {
+        do throws(NamespaceError) {
+            return try await manager.visiting(wire.namespaces, to: nil) { (open, thread) throws(SystemError) in
+                try WireLinks.state(of: wire, in: open, on: &thread)
+            }
+        } catch  where error.code == .notFound || error.code == .stale {
+            return .broken
+        }
+    }
+
+    // MARK: - Changing
+
+    /// Does something else to the traffic from now on.
+    ///
+    /// - Throws: `.wireNotFound`; `.changeForbidden`; `.linkNotFound` for a broken wire; and what the kernel has against it.
+    package func impair(
+        _ id: WireID, aToB: WireImpairment?, bToA: WireImpairment?, by authority: Authority = .unlimited
+    ) async throws(NamespaceError) -> WireStatus {
+        guard let names = wires[id]?.namespaces else { throw Self.notFound }
+        let (store, bootID, manager) = (store, bootID, manager)
+        return try await manager.reserving(names) { () async throws(NamespaceError) in
+            guard let before = await self.wires[id] else { throw Self.notFound }
+            try await manager.check(.change, on: names, by: authority)
+            var wire = before
+            if let aToB { wire.a.impairment = aToB }
+            if let bToA { wire.b.impairment = bToA }
+            let after = wire
+            let state = try await manager.visitingHeld(names) { (open, thread) throws(SystemError) in
+                let state = try WireLinks.state(of: before, in: open, on: &thread)
+                guard state != .broken else { throw .missing(before.a.link) }
+                do throws(SystemError) {
+                    try WireLinks.impair(after, in: open, on: &thread)
+                    try store.replace(after, bootID: bootID)
+                } catch {
+                    try? WireLinks.impair(before, in: open, on: &thread)
+                    throw error
+                }
+                return state
+            }
+            await self.add(after)
+            manager.events.append(.wireChanged, after.event)
+            return WireStatus(wire: after, state: state)
+        }
+    }
+
+    // MARK: - Deleting
+
+    /// Takes a wire away, what is left of it.
+    ///
+    /// - Throws: `.wireNotFound`, `.changeForbidden`.
+    package func delete(_ id: WireID, by authority: Authority = .unlimited) async throws(NamespaceError) {
+        guard let names = wires[id]?.namespaces else { throw Self.notFound }
+        try await manager.reserving(names) { () async throws(NamespaceError) in
+            guard let wire = await self.wires[id] else { throw Self.notFound }
+            for name in names {
+                do throws(NamespaceError) {
+                    try await self.manager.check(.change, on: [name], by: authority)
+                } catch  where error.code == .notFound {
+                    continue
+                }
+            }
+            try await self.takeAway(wire, from: names)
+        }
+    }
+
+    /// Deletes the links and the record. Call it while the names are held.
+    private func takeAway(_ wire: Wire, from names: [NamespaceName]) async throws(NamespaceError) {
+        let (store, id) = (store, wire.id)
+        for name in names {
+            do throws(NamespaceError) {
+                try await manager.visitingHeld([name]) { (open, thread) throws(SystemError) in
+                    try WireLinks.delete(wire, in: open[0], named: name, on: &thread)
+                }
+                // With one link goes the other.
+                break
+            } catch  where error.code == .notFound || error.code == .stale || error.code == .linkNotFound {
+                continue
+            }
+        }
+        try await manager.working { () throws(SystemError) in try store.remove(id) }
+        drop(wire)
+    }
+
+    private func drop(_ wire: Wire) {
+        guard wires.removeValue(forKey: wire.id) != nil else { return }
+        ends.withLock { ends in
+            for name in wire.namespaces {
+                ends[name]?.remove(wire.id)
+                if ends[name]?.isEmpty ?? false { ends[name] = nil }
+            }
+        }
+        manager.events.append(.wireDeleted, wire.event)
+    }
+
+    private func ids(in name: NamespaceName) -> [WireID] { ends.withLock { ($0[name] ?? []).sorted() } }
+}
+
+// MARK: - When a namespace goes
+
+extension WireManager: NamespaceTenant {
+    package nonisolated func isIn(_ name: NamespaceName) -> Bool { ends.withLock { $0[name] != nil } }
+
+    /// A namespace that processes keep alive would keep its links, and the other ends theirs.
+    package func leave(_ name: NamespaceName, of manager: NamespaceManager) async throws(NamespaceError) {
+        for id in ids(in: name) {
+            guard let wire = wires[id] else { continue }
+            try await takeAway(wire, from: [name])
+        }
+    }
+
+    package func lose(_ name: NamespaceName) async {
+        let store = store
+        for id in ids(in: name) {
+            guard let wire = wires[id] else { continue }
+            do throws(NamespaceError) {
+                try await manager.working { () throws(SystemError) in try store.remove(id) }
+            } catch {
+                logger.warning(
+                    "a wire's record could not be removed", metadata: ["wire": "\(id)", "error": "\(error)"])
+            }
+            drop(wire)
+        }
+    }
+}
+
+// MARK: - Starting
+
+extension WireManager {
+    /// Reads the records, undoes what a crash interrupted, and has the manager ask and tell from now on. Call it after the
+    /// manager's start.
+    package func start() async throws(NamespaceError) {
+        let (store, bootID) = (store, bootID)
+        let contents = try await manager.working { () throws(SystemError) in try store.load(bootID: bootID) }
+        for path in contents.setAside {
+            logger.warning("an unreadable wire was set aside", metadata: ["path": "\(path)"])
+        }
+        for wire in contents.unfinished {
+            await undo(wire)
+            try await manager.working { () throws(SystemError) in try store.abandon(wire.id) }
+        }
+        for wire in contents.wires {
+            if await isGone(wire) {
+                try await manager.working { () throws(SystemError) in try store.remove(wire.id) }
+            } else {
+                add(wire)
+            }
+        }
+        await manager.admit(self)
+    }
+
+    /// Deletes what there is of a wire that was not made to the end.
+    private func undo(_ wire: Wire) async {
+        let manager = manager
+        await manager.reserving(wire.namespaces) { () async in
+            do throws(NamespaceError) {
+                try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
+                    try WireLinks.unmake(wire, in: open, on: &thread)
+                }
+            } catch {
+                // A namespace is gone, and with it the link.
+                self.logger.debug(
+                    "an unfinished wire is not there", metadata: ["wire": "\(wire.id)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// Whether nothing is left of it: it was being deleted, or its namespaces are gone.
+    private func isGone(_ wire: Wire) async -> Bool {
+        do throws(NamespaceError) {
+            return try await manager.visiting(wire.namespaces, to: nil) { (open, thread) throws(SystemError) in
+                try WireLinks.areGone(wire, in: open, on: &thread)
+            }
+        } catch {
+            return error.code == .notFound || error.code == .stale
+        }
+    }
+}
+
+extension Wire {
+    var event: Event.Wire {
+        Event.Wire(
+            id: id.description, a: .init(namespace: a.namespace, link: a.link.description),
+            b: .init(namespace: b.namespace, link: b.link.description))
+    }
+}

@@ -105,7 +105,7 @@ extension Attachment {
 
     /// Reads a file, whoever wrote it; nil for what tells of no attachment. Unknown members are passed over.
     init?(parsing text: [UInt8], modified: Int64) {
-        guard let value = try? JSONValue(parsing: text, depthLimit: 64), value["kind"]?.string == Self.kind,
+        guard let value = try? JSONValue(parsing: text, depthLimit: 80), value["kind"]?.string == Self.kind,
             let container = value["containerId"]?.string, let interface = value["ifName"]?.string,
             let network = value["networkName"]?.string, !container.isEmpty, !interface.isEmpty, !network.isEmpty
         else { return nil }

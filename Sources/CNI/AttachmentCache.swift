@@ -11,6 +11,9 @@ package struct AttachmentCache: Sendable {
         self.directory = directory.appending("results")
     }
 
+    /// How long a file may be, in bytes: a configuration in base64 and a plugin's output fit.
+    private static let longest = 4 << 20
+
     /// The end of the name of a file that is being written.
     private static let temporarySuffix = Array(".tmp~".utf8)
 
@@ -40,7 +43,7 @@ package struct AttachmentCache: Sendable {
 
     /// A file that vanishes meanwhile, or is no attachment's, is none; what is broken here is broken for libcni, too.
     private func read(_ path: FilePath) -> Attachment? {
-        guard let file = try? ConfigurationFile(path) else { return nil }
+        guard let file = try? ConfigurationFile(path, limit: Self.longest) else { return nil }
         return Attachment(parsing: file.content, modified: file.facts.modified)
     }
 

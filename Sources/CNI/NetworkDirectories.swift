@@ -50,7 +50,7 @@ package struct NetworkDirectories: Sendable {
         for file in files(in: directory.appending(network.name)) where file.extension == "conf" {
             let content = try Self.content(of: file)
             do throws(JSONMalformation) {
-                values.append(try JSONValue(parsing: content, depthLimit: 64))
+                values.append(try JSONValue(parsing: content, depthLimit: 60))
             } catch {
                 throw CNIError(.invalidConfiguration, "\(file) is no JSON: \(error).", network: network.name)
             }

@@ -74,6 +74,24 @@ struct CacheTests {
         }
     }
 
+    @Test("A result of nearly a megabyte, beside a configuration of half of one, is kept and taken away")
+    func large() async throws {
+        try await withPlugins { home in
+            try home.plugin(
+                "one",
+                """
+                [ $CNI_COMMAND = ADD ] && {
+                printf '{"cniVersion":"1.0.0","x":"'; head -c 1000000 /dev/zero | tr '\\0' x; echo '"}'; exit; }
+                """)
+            let filler = String(repeating: "y", count: 500_000)
+            try home.network(#"{"type":"one","filler":"\#(filler)"}"#)
+            let attachment = try home.networks.add(key, RuntimeConfiguration(namespace: "/none"))
+            #expect(attachment.modified > 0)
+            try home.networks.delete(try #require(home.networks.cache.attachment("net-blue-eth0")))
+            #expect(home.ids.isEmpty)
+        }
+    }
+
     @Test("There is nothing where no cache is")
     func absent() async throws {
         try await withPlugins { home in

@@ -91,6 +91,7 @@ package final class Attachments: NamespaceTenant {
             CrashPoint.attachmentUnanswered.pass()
             return attachment
         }
+        manager.events.append(.attached, name, Event.Attachment(key))
         logger.info("namespace attached", metadata: ["name": "\(name)", "attachment": "\(key.id)"])
         return attachment
     }
@@ -204,6 +205,7 @@ extension Attachments {
 extension Attachments {
     private func delete(_ attachment: Attachment, of name: NamespaceName) async throws(NamespaceError) {
         try await work { () throws(CNIError) in try self.networks?.delete(attachment) }
+        manager.events.append(.detached, name, Event.Attachment(attachment.key))
         logger.info("namespace detached", metadata: ["name": "\(name)", "attachment": "\(attachment.key.id)"])
     }
 
@@ -274,6 +276,12 @@ extension Attachments {
             return "netnsd-\(Fingerprint(of: [name.bytes]))"
         }
         return text
+    }
+}
+
+extension Event.Attachment {
+    fileprivate init(_ key: AttachmentKey) {
+        self.init(id: key.id, network: key.network, interface: key.interface)
     }
 }
 

@@ -33,6 +33,10 @@ package struct Event: Sendable {
         case wireChanged = "wire-changed"
         /// Deleted, or gone with a namespace that it ended in.
         case wireDeleted = "wire-deleted"
+        /// Attached to a CNI network by us.
+        case attached
+        /// Detached by us, also because the namespace goes or has gone.
+        case detached
     }
 
     /// A wire, as far as its events tell.
@@ -58,12 +62,22 @@ package struct Event: Sendable {
         }
     }
 
+    /// An attachment to a CNI network, as far as its events tell.
+    package struct Attachment: Sendable {
+        package let id: String
+        package let network: String
+        package let interface: String
+    }
+
     package let revision: Revision
     package let kind: Kind
     package let at: Timestamp
     package let name: NamespaceName
-    /// What the name stands for since; nil when it stands for nothing, and for what happens to a wire.
+    /// What the name stands for since; nil when it stands for nothing, and for what happens to a wire or
+    /// an attachment.
     package let namespace: Namespace?
     /// What it happened to, when that was a wire; `name` is that of the end `a` then.
     package let wire: Wire?
+    /// What it happened to, when that was an attachment of the namespace.
+    package let attachment: Attachment?
 }

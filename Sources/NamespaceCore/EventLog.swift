@@ -65,13 +65,22 @@ package final class EventLog: Sendable {
         append(kind, wire.a.namespace, nil, wire: wire)
     }
 
+    /// Adds what happened to an attachment of a namespace, and answers its revision.
+    @discardableResult
+    func append(_ kind: Event.Kind, _ name: NamespaceName, _ attachment: Event.Attachment) -> Revision {
+        append(kind, name, nil, wire: nil, attachment: attachment)
+    }
+
     private func append(
-        _ kind: Event.Kind, _ name: NamespaceName, _ namespace: Namespace?, wire: Event.Wire?
+        _ kind: Event.Kind, _ name: NamespaceName, _ namespace: Namespace?, wire: Event.Wire?,
+        attachment: Event.Attachment? = nil
     ) -> Revision {
         let at = clock.now
         let (revision, hasFollowers) = state.withLock { state in
             state.newest = state.newest.next()
-            let event = Event(revision: state.newest, kind: kind, at: at, name: name, namespace: namespace, wire: wire)
+            let event = Event(
+                revision: state.newest, kind: kind, at: at, name: name, namespace: namespace, wire: wire,
+                attachment: attachment)
             state.ring.append(event)
             state.published[kind, default: 0] += 1
             state.labelBytes += event.labelBytes

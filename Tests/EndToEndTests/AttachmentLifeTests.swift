@@ -12,6 +12,7 @@ struct AttachmentLifeTests {
     @Test("A deletion takes attachments away first, the latest first, with the namespace still there")
     func deletion() async throws {
         try await withScripts { (networks, daemon) async throws in
+            let events = try await daemon.collectEvents()
             for interface in ["eth0", "eth1", "eth2"] {
                 let body = #"{"network":"net","interface":"\#(interface)"}"#
                 #expect(try await daemon.send("POST", attachments, body: body).status == 201)
@@ -21,6 +22,12 @@ struct AttachmentLifeTests {
             #expect(networks.log.suffix(6) == deletions[...])
             #expect(!networks.log.contains("no namespace"))
             #expect(networks.ids.isEmpty)
+            let told = ["attached", "attached", "attached", "detached", "detached", "detached", "deleted"]
+            try await eventually(within: 20, "the events") { events.events.map(\.type) == told }
+            #expect(
+                try events.events[3].json["attachment"] == [
+                    "id": "net-a-eth2", "network": "net", "interface": "eth2",
+                ])
             // Another namespace of the name has none of it.
             #expect(try await daemon.send("PUT", "/v1/namespaces/a").status == 201)
             #expect(try await daemon.send("GET", attachments).json["attachments"] == [])

@@ -93,6 +93,13 @@ extension JSONWriter {
         member("name", event.name.description)
         key("namespace")
         if let namespace = event.namespace { object { $0.members(of: namespace) } } else { null() }
+        if let attachment = event.attachment {
+            member("attachment") { writer in
+                writer.member("id", attachment.id)
+                writer.member("network", attachment.network)
+                writer.member("interface", attachment.interface)
+            }
+        }
         if let wire = event.wire {
             member("wire") { writer in
                 writer.member("id", wire.id)

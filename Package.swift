@@ -124,7 +124,9 @@ let package = Package(
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: strict),
         .testTarget(name: "LinuxKitTests", dependencies: ["LinuxKit", system], swiftSettings: strict),
         .testTarget(
-            name: "NetlinkTests", dependencies: ["LinuxKit", "Netlink", "TestSupport", system], swiftSettings: strict
+            name: "NetlinkTests",
+            dependencies: ["CNetlink", "LinuxKit", "Netlink", "TestSupport", system],
+            swiftSettings: strict
         ),
         .testTarget(
             name: "NamespaceCoreTests",

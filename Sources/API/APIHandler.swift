@@ -16,6 +16,8 @@ package struct APIHandler: RequestHandler {
     private let logger: Logger
 
     /// - Parameters:
+    ///   - wires: What joins namespaces.
+    ///   - watch: What happens inside them.
     ///   - workers: How many kernel workers there are, for `/v1/host`.
     ///   - access: Who may do what.
     ///   - limits: What bounds everybody and each.
@@ -25,7 +27,7 @@ package struct APIHandler: RequestHandler {
     ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
-        manager: NamespaceManager, wires: WireManager, attachments: Attachments? = nil, workers: Int,
+        manager: NamespaceManager, wires: WireManager, watch: LinkWatch, attachments: Attachments? = nil, workers: Int,
         access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
         lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
         audit: AuditLog? = nil, logger: Logger
@@ -56,6 +58,7 @@ package struct APIHandler: RequestHandler {
             .rules(manager),
             .wires(wires),
             .wire(wires),
+            .watch(watch),
         ]
         telemetry = Telemetry(
             requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)

@@ -64,6 +64,12 @@ static inline int cnetlink_open(int flags) {
     return descriptor;
 }
 
+// Gives the socket a port of its own. One without hears nothing: the kernel takes it for the sender.
+static inline int cnetlink_bind(int descriptor) {
+    const struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+    return bind(descriptor, (const struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+}
+
 static inline int cnetlink_join(int descriptor, int group) {
     return setsockopt(descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0 ? -errno : 0;
 }

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import SystemPackage
+package import SystemPackage
 
 /// A thread that may change its network namespace, because it runs nothing but kernel jobs and is locked to each one.
 ///
@@ -33,7 +33,9 @@ package struct KernelThread: ~Copyable {
     }
 
     /// Moves this thread into the namespace behind `descriptor`, runs `body` there, and moves back.
-    mutating func inNetworkNamespace<Result>(
+    ///
+    /// - Throws: `.setns` with `.invalidArgument` for what is no network namespace; and what `body` throws.
+    package mutating func inNetworkNamespace<Result>(
         _ descriptor: borrowing OwnedDescriptor, path: FilePath, _ body: () throws(SystemError) -> Result
     ) throws(SystemError) -> Result {
         let rawValue = descriptor.rawValue

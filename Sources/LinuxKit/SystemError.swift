@@ -61,7 +61,7 @@ package struct SystemError: Error, Equatable {
         // rtnetlink(7): the messages, and what they are sent for where one serves several.
         case sendNetlink = "sendmsg(AF_NETLINK)"
         case receiveNetlink = "recvmsg(AF_NETLINK)"
-        case hearNetlink = "setsockopt(NETLINK_ADD_MEMBERSHIP)"
+        case hearNetlink = "bind(AF_NETLINK)"
         case listLinks = "RTM_GETLINK"
         case addLink = "RTM_NEWLINK create"
         case changeLink = "RTM_NEWLINK change"

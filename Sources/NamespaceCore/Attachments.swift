@@ -91,7 +91,7 @@ package final class Attachments: NamespaceTenant {
             CrashPoint.attachmentUnanswered.pass()
             return attachment
         }
-        manager.events.append(.attached, name, Event.Attachment(key))
+        manager.events.append(.attached, in: name, .attachment(Event.Attachment(key)))
         logger.info("namespace attached", metadata: ["name": "\(name)", "attachment": "\(key.id)"])
         return attachment
     }
@@ -205,7 +205,7 @@ extension Attachments {
 extension Attachments {
     private func delete(_ attachment: Attachment, of name: NamespaceName) async throws(NamespaceError) {
         try await work { () throws(CNIError) in try self.networks?.delete(attachment) }
-        manager.events.append(.detached, name, Event.Attachment(attachment.key))
+        manager.events.append(.detached, in: name, .attachment(Event.Attachment(attachment.key)))
         logger.info("namespace detached", metadata: ["name": "\(name)", "attachment": "\(attachment.key.id)"])
     }
 

@@ -37,6 +37,81 @@ package struct Event: Sendable {
         case attached
         /// Detached by us, also because the namespace goes or has gone.
         case detached
+        // In a namespace that is watched, whoever did it.
+        case linkChanged = "link-changed"
+        case linkRemoved = "link-removed"
+        case addressAdded = "address-added"
+        case addressRemoved = "address-removed"
+        case routeAdded = "route-added"
+        case routeRemoved = "route-removed"
+        /// More happened inside than could be kept track of.
+        case changesLost = "changes-lost"
+    }
+
+    /// What it happened to, where that is not the namespace as such.
+    package enum Subject: Sendable {
+        case wire(Wire)
+        case attachment(Attachment)
+        case link(Link)
+        case address(Address)
+        case route(Route)
+    }
+
+    /// An attachment to a CNI network, as far as its events tell.
+    package struct Attachment: Sendable {
+        package let id: String
+        package let network: String
+        package let interface: String
+    }
+
+    /// A link, as far as its events tell.
+    package struct Link: Sendable, Equatable {
+        package let name: String
+        package let index: Int32
+        package let isUp: Bool
+        /// As RFC 2863 calls it.
+        package let state: String
+        package let mtu: UInt32
+        package let mac: String?
+        package let master: String?
+
+        package init(
+            name: String, index: Int32, isUp: Bool, state: String, mtu: UInt32, mac: String?, master: String?
+        ) {
+            self.name = name
+            self.index = index
+            self.isUp = isUp
+            self.state = state
+            self.mtu = mtu
+            self.mac = mac
+            self.master = master
+        }
+    }
+
+    /// An address, and the link that it is on, nil for one whose name is not known any more.
+    package struct Address: Sendable, Equatable {
+        package let link: String?
+        package let address: String
+
+        package init(link: String?, address: String) {
+            self.link = link
+            self.address = address
+        }
+    }
+
+    /// A route, as far as its events tell.
+    package struct Route: Sendable, Equatable {
+        package let destination: String
+        package let gateway: String?
+        package let link: String?
+        package let table: UInt32
+
+        package init(destination: String, gateway: String?, link: String?, table: UInt32) {
+            self.destination = destination
+            self.gateway = gateway
+            self.link = link
+            self.table = table
+        }
     }
 
     /// A wire, as far as its events tell.
@@ -62,22 +137,12 @@ package struct Event: Sendable {
         }
     }
 
-    /// An attachment to a CNI network, as far as its events tell.
-    package struct Attachment: Sendable {
-        package let id: String
-        package let network: String
-        package let interface: String
-    }
-
     package let revision: Revision
     package let kind: Kind
     package let at: Timestamp
     package let name: NamespaceName
-    /// What the name stands for since; nil when it stands for nothing, and for what happens to a wire or
-    /// an attachment.
+    /// What the name stands for since; nil when it stands for nothing, and where there is a subject.
     package let namespace: Namespace?
-    /// What it happened to, when that was a wire; `name` is that of the end `a` then.
-    package let wire: Wire?
-    /// What it happened to, when that was an attachment of the namespace.
-    package let attachment: Attachment?
+    /// What it happened to, if not to the namespace as such. Of a wire, `name` is that of its end `a`.
+    package let subject: Subject?
 }

@@ -56,31 +56,22 @@ package final class EventLog: Sendable {
     /// Adds a change, and answers its revision.
     @discardableResult
     func append(_ kind: Event.Kind, _ name: NamespaceName, _ namespace: Namespace?) -> Revision {
-        append(kind, name, namespace, wire: nil)
+        append(kind, name, namespace, subject: nil)
     }
 
-    /// Adds what happened to a wire, and answers its revision.
+    /// Adds what happened in a namespace, or to a wire, and answers its revision.
     @discardableResult
-    package func append(_ kind: Event.Kind, _ wire: Event.Wire) -> Revision {
-        append(kind, wire.a.namespace, nil, wire: wire)
-    }
-
-    /// Adds what happened to an attachment of a namespace, and answers its revision.
-    @discardableResult
-    func append(_ kind: Event.Kind, _ name: NamespaceName, _ attachment: Event.Attachment) -> Revision {
-        append(kind, name, nil, wire: nil, attachment: attachment)
+    package func append(_ kind: Event.Kind, in name: NamespaceName, _ subject: Event.Subject?) -> Revision {
+        append(kind, name, nil, subject: subject)
     }
 
     private func append(
-        _ kind: Event.Kind, _ name: NamespaceName, _ namespace: Namespace?, wire: Event.Wire?,
-        attachment: Event.Attachment? = nil
+        _ kind: Event.Kind, _ name: NamespaceName, _ namespace: Namespace?, subject: Event.Subject?
     ) -> Revision {
         let at = clock.now
         let (revision, hasFollowers) = state.withLock { state in
             state.newest = state.newest.next()
-            let event = Event(
-                revision: state.newest, kind: kind, at: at, name: name, namespace: namespace, wire: wire,
-                attachment: attachment)
+            let event = Event(revision: state.newest, kind: kind, at: at, name: name, namespace: namespace, subject: subject)
             state.ring.append(event)
             state.published[kind, default: 0] += 1
             state.labelBytes += event.labelBytes

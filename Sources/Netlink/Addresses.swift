@@ -4,7 +4,7 @@ package import LinuxKit
 extension NetlinkSocket {
     /// The addresses of the namespace's links, or of one.
     ///
-    /// - Throws: `.listAddresses`; with `.operationNotSupportedByDevice` (`ENODEV`) when there is no such link.
+    /// - Throws: `.listAddresses`; with `ENODEV` when there is no such link.
     package func addresses(
         of link: LinkIndex? = nil, family: IPAddress.Family? = nil
     ) throws(SystemError) -> [InterfaceAddress] {

@@ -28,7 +28,7 @@ package struct Link: Sendable, Equatable {
     package var transmitQueueLength: UInt32
     /// The attributes of its kind, for those kinds that are made here.
     package var details: LinkDetails?
-    /// Nil when they were not asked for.
+    /// Nil where the kernel does not say.
     package var statistics: LinkStatistics?
 
     package var isLoopback: Bool { flags.contains(.loopback) }

@@ -28,6 +28,9 @@ import SystemPackage
         case addressDeleted(InterfaceAddress)
         case route(Route)
         case routeDeleted(Route)
+        /// A namespace that had that id in the monitor's own is gone, and the id is free for another one. Nothing is heard
+        /// of what was in it. For ``Reach/everyNamespaceWithID`` alone.
+        case namespaceGone(NamespaceID)
     }
 
     /// A change, and where.
@@ -55,17 +58,21 @@ import SystemPackage
         let rawValue = cnetlink_open(CInt(CNETLINK_NONBLOCK))
         guard rawValue >= 0 else { throw SystemError(.openNetlink, errno: Errno(rawValue: -rawValue)) }
         let descriptor = OwnedDescriptor(owning: rawValue)
+        try check(cnetlink_bind(rawValue))
         if reach == .everyNamespaceWithID {
-            let result = cnetlink_hear_all_namespaces(rawValue)
-            guard result == 0 else { throw SystemError(.hearNetlink, errno: Errno(rawValue: -result)) }
+            try check(cnetlink_hear_all_namespaces(rawValue))
+            try check(cnetlink_join(rawValue, CInt(RTNLGRP_NSID.rawValue)))
         }
         for group in [
             RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
         ] {
-            let result = cnetlink_join(rawValue, CInt(group.rawValue))
-            guard result == 0 else { throw SystemError(.hearNetlink, errno: Errno(rawValue: -result)) }
+            try check(cnetlink_join(rawValue, CInt(group.rawValue)))
         }
         return LinkMonitor(descriptor)
+    }
+
+    private static func check(_ result: CInt) throws(SystemError) {
+        guard result == 0 else { throw SystemError(.hearNetlink, errno: Errno(rawValue: -result)) }
     }
 
     private init(_ descriptor: consuming OwnedDescriptor) {
@@ -113,7 +120,12 @@ import SystemPackage
         case RTM_DELADDR: AddressReader.address(in: message).map { .addressDeleted($0) }
         case RTM_NEWROUTE: RouteReader.route(in: message).map { .route($0) }
         case RTM_DELROUTE: RouteReader.route(in: message).map { .routeDeleted($0) }
+        case RTM_DELNSID: Self.namespaceID(in: message).map { .namespaceGone($0) }
         default: nil
         }
+    }
+
+    private static func namespaceID(in message: Message) -> NamespaceID? {
+        message.attributes(after: rtgenmsg.self).first { $0.type == NETNSA_NSID }?.load()
     }
 }

@@ -6,31 +6,27 @@ extension NetlinkSocket {
     /// The namespace's links, by index.
     ///
     /// - Throws: `.listLinks`.
-    package func links(withStatistics: Bool = true) throws(SystemError) -> [Link] {
-        let request = try Request.dumpLinks(withStatistics: withStatistics)
-        return try dump(request) { LinkReader.link(in: $0) }
+    package func links() throws(SystemError) -> [Link] {
+        try dump(.dumpLinks()) { LinkReader.link(in: $0) }
     }
 
     /// One link by name, or nil.
     ///
     /// - Throws: `.listLinks`.
-    package func link(_ name: LinkName, withStatistics: Bool = true) throws(SystemError) -> Link? {
-        try link(named: name, index: 0, withStatistics)
+    package func link(_ name: LinkName) throws(SystemError) -> Link? {
+        try link(named: name, index: 0)
     }
 
     /// One link by index, or nil.
     ///
     /// - Throws: `.listLinks`.
-    package func link(_ index: LinkIndex, withStatistics: Bool = true) throws(SystemError) -> Link? {
-        try link(named: nil, index: index, withStatistics)
+    package func link(_ index: LinkIndex) throws(SystemError) -> Link? {
+        try link(named: nil, index: index)
     }
 
-    private func link(
-        named name: LinkName?, index: LinkIndex, _ withStatistics: Bool
-    ) throws(SystemError) -> Link? {
-        let request = try Request.showLink(named: name, index: index, withStatistics: withStatistics)
+    private func link(named name: LinkName?, index: LinkIndex) throws(SystemError) -> Link? {
         do throws(SystemError) {
-            return try ask(request) { LinkReader.link(in: $0) }
+            return try ask(.showLink(named: name, index: index)) { LinkReader.link(in: $0) }
         } catch {
             if error.errno == .noSuchDevice { return nil }
             throw error

@@ -48,19 +48,18 @@ package struct NewLink: Sendable, Equatable {
     }
 }
 
-/// The other end of a veth pair that is to be. The kernel takes no master for it: that is a change of its own.
+/// The other end of a veth pair that is to be. It is down and nobody's port: the kernel cannot raise it before the pair is
+/// whole (ENOTCONN), so that is a change of its own, by a socket of the namespace that it is in.
 package struct VethPeer: Sendable, Equatable {
     /// Nil for the first free `vethN`.
     package var name: LinkName?
-    package var isUp: Bool
-    /// Nil for that of the first end.
+    /// Nil for the kind's own: the first end's is not passed on.
     package var mtu: UInt32?
     /// Nil for a random one.
     package var address: MACAddress?
 
-    package init(name: LinkName? = nil, isUp: Bool = false, mtu: UInt32? = nil, address: MACAddress? = nil) {
+    package init(name: LinkName? = nil, mtu: UInt32? = nil, address: MACAddress? = nil) {
         self.name = name
-        self.isUp = isUp
         self.mtu = mtu
         self.address = address
     }

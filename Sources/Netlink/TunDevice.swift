@@ -6,15 +6,14 @@ import SystemPackage
 package enum TunDevice {
     /// Makes a device that stays, in the calling thread's network namespace. It is deleted like other links.
     ///
-    /// A device of that name and mode that is there already becomes this one, as the kernel has it.
-    ///
-    /// - Throws: `.makeTun`; with `.invalidArgument` for a name that a link of another kind has, and with
-    ///   `.noSuchFileOrDirectory` or `.noSuchDevice` where there is no tun driver.
+    /// - Throws: `.makeTun`; with `.resourceBusy` for a name that is taken, and where there is no tun driver with
+    ///   ``SystemError/lacksKind``.
     package static func create(_ name: LinkName, _ tun: Tun) throws(SystemError) {
-        var flags = (tun.mode == .tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI
+        var flags = (tun.mode == .tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL
         if tun.hasSeveralQueues { flags |= IFF_MULTI_QUEUE }
         let result = unsafe name.text.withCString {
-            unsafe cnetlink_make_tun($0, CInt(flags), tun.owner.map { Int64($0) } ?? -1, tun.group.map { Int64($0) } ?? -1)
+            unsafe cnetlink_make_tun(
+                $0, CInt(flags), tun.owner.map { Int64($0) } ?? -1, tun.group.map { Int64($0) } ?? -1)
         }
         guard result == 0 else { throw SystemError(.makeTun, "/dev/net/tun", errno: Errno(rawValue: -result)) }
     }

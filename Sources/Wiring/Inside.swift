@@ -41,7 +41,7 @@ extension OpenNamespace {
 extension NetlinkSocket {
     /// The names of all links.
     func linkNames() throws(SystemError) -> [LinkIndex: String] {
-        Dictionary(try links(withStatistics: false).map { ($0.index, $0.name) }) { first, _ in first }
+        Dictionary(try links().map { ($0.index, $0.name) }) { first, _ in first }
     }
 
     /// A link that has to be there.

@@ -57,8 +57,8 @@ enum WireLinks {
         of wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
     ) throws(SystemError) -> WireStatus.State {
         let sockets = try Self.sockets(in: namespaces, on: &thread)
-        guard let a = try sockets.a.link(wire.a.link, withStatistics: false),
-            let b = try sockets.b.link(wire.b.link, withStatistics: false), a.kind == "veth", b.kind == "veth",
+        guard let a = try sockets.a.link(wire.a.link),
+            let b = try sockets.b.link(wire.b.link), a.kind == "veth", b.kind == "veth",
             a.lower == b.index, b.lower == a.index
         else { return .broken }
         return a.isUp && b.isUp ? .up : .down
@@ -90,7 +90,7 @@ enum WireLinks {
     ) throws(SystemError) {
         let socket = try namespace.socket(on: &thread)
         let end = wire.a.namespace == name ? wire.a : wire.b
-        guard let link = try socket.link(end.link, withStatistics: false), link.kind == "veth" else {
+        guard let link = try socket.link(end.link), link.kind == "veth" else {
             throw .missing(end.link)
         }
         try socket.perform(.deleteLink(link.index))

@@ -62,7 +62,7 @@ package actor WireManager {
                 }
             }
             await self.add(wire)
-            manager.events.append(.wireCreated, wire.event)
+            manager.events.append(.wireCreated, in: wire.a.namespace, .wire(wire.event))
         }
         return WireStatus(wire: wire, state: .up)
     }
@@ -145,7 +145,7 @@ package actor WireManager {
                 return state
             }
             await self.add(after)
-            manager.events.append(.wireChanged, after.event)
+            manager.events.append(.wireChanged, in: after.a.namespace, .wire(after.event))
             return WireStatus(wire: after, state: state)
         }
     }
@@ -196,7 +196,7 @@ package actor WireManager {
                 if ends[name]?.isEmpty ?? false { ends[name] = nil }
             }
         }
-        manager.events.append(.wireDeleted, wire.event)
+        manager.events.append(.wireDeleted, in: wire.a.namespace, .wire(wire.event))
     }
 
     private func ids(in name: NamespaceName) -> [WireID] { ends.withLock { ($0[name] ?? []).sorted() } }

@@ -56,6 +56,8 @@ struct Daemon {
         let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
         let attachments = Attachments(
             manager: manager, networks: Networks(settings.networks.configuration, logger: logger), logger: logger)
+        let watch = LinkWatch(manager: manager, logger: logger)
+        defer { watch.stop() }
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
         let tokenWatch = Task { await tokens?.watch() }
         defer {
@@ -66,13 +68,14 @@ struct Daemon {
             let found = try await manager.start()
             try await wires.start()
             await attachments.start()
+            await manager.admit(watch)
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, wires: wires, attachments: attachments, workers: settings.workers, access: access,
-                    limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool, audit: audit,
-                    logger: logger),
+                    manager: manager, wires: wires, watch: watch, attachments: attachments, workers: settings.workers,
+                    access: access, limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool,
+                    audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",

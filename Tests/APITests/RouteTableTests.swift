@@ -25,7 +25,7 @@ struct RouteTableTests {
                 logger: logger)
             let wires = try WireManager(manager: manager, stateDirectory: state, bootID: "boot", logger: logger)
             let handler = APIHandler(
-                manager: manager, wires: wires, workers: 1, access: AccessPolicy(), pool: workers, logger: logger)
+                manager: manager, wires: wires, watch: LinkWatch(manager: manager, logger: logger), workers: 1, access: AccessPolicy(), pool: workers, logger: logger)
             let routed = handler.routes.flatMap { route in
                 route.endpoints.map { "\($0.method.rawValue) \(route.pattern): \($0.right.rawValue)" }
             }

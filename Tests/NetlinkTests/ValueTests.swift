@@ -11,7 +11,8 @@ import Testing
     @Test(
         "names that it refuses, or would choose another one for",
         arguments: [
-            "", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "a\tb", "a\nb", "a\u{0}b", "veth%d", "à", "ßßßßßßßß",
+            "", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "a\tb", "a\nb", "a\u{0}b", "veth%d", "à",
+            "ßßßßßßßß",
         ])
     func badNames(text: String) {
         #expect(LinkName(text) == nil)
@@ -62,7 +63,9 @@ import Testing
 
     @Test(
         "what is no prefix",
-        arguments: ["", "/", "10.0.0.1/", "10.0.0.1/33", "10.0.0.1/08", "10.0.0.1/+8", "10.0.0.1/ 8", "::/129", "::/1/1"])
+        arguments: [
+            "", "/", "10.0.0.1/", "10.0.0.1/33", "10.0.0.1/08", "10.0.0.1/+8", "10.0.0.1/ 8", "::/129", "::/1/1",
+        ])
     func noPrefixes(text: String) {
         #expect(IPPrefix(text) == nil)
     }
@@ -84,9 +87,10 @@ import Testing
     }
 
     @Test("scopes and protocols have the names that ip(8) uses") func names() {
-        #expect([.global, .site, .link, .host, .nowhere].map(\RouteScope.description) == [
-            "global", "site", "link", "host", "nowhere",
-        ])
+        #expect(
+            [.global, .site, .link, .host, .nowhere].map(\RouteScope.description) == [
+                "global", "site", "link", "host", "nowhere",
+            ])
         #expect(RouteScope("link") == .link && RouteScope("7") == RouteScope(rawValue: 7) && RouteScope("far") == nil)
         #expect(RouteProtocol("static") == .static && RouteProtocol.boot.description == "boot")
         #expect(RouteProtocol("186") == RouteProtocol(rawValue: 186) && RouteProtocol("bird!") == nil)

@@ -149,6 +149,11 @@ package struct AccessRow: Sendable, CustomStringConvertible {
         AccessRow(
             "DELETE", "/v1/namespaces/{name}/links/{link}", "operator", "change", "/v1/namespaces/none/links/lo",
             answers: [404]),
+        AccessRow("GET", "/v1/namespaces/{name}/watch", "viewer", "read", "/v1/namespaces/none/watch", answers: [404]),
+        AccessRow(
+            "PUT", "/v1/namespaces/{name}/watch", "operator", "change", "/v1/namespaces/none/watch", answers: [404]),
+        AccessRow(
+            "DELETE", "/v1/namespaces/{name}/watch", "operator", "change", "/v1/namespaces/none/watch", answers: [404]),
         AccessRow("GET", "/v1/wires", "viewer", "read", answers: [200]),
         AccessRow(
             "POST", "/v1/wires", "operator", "change",

@@ -93,23 +93,48 @@ extension JSONWriter {
         member("name", event.name.description)
         key("namespace")
         if let namespace = event.namespace { object { $0.members(of: namespace) } } else { null() }
-        if let attachment = event.attachment {
+        switch event.subject {
+        case nil: break
+        case .wire(let wire)?: member("wire") { $0.members(of: wire) }
+        case .attachment(let attachment)?:
             member("attachment") { writer in
                 writer.member("id", attachment.id)
                 writer.member("network", attachment.network)
                 writer.member("interface", attachment.interface)
             }
-        }
-        if let wire = event.wire {
-            member("wire") { writer in
-                writer.member("id", wire.id)
-                for (key, end) in [("a", wire.a), ("b", wire.b)] {
-                    writer.member(key) { writer in
-                        writer.member("namespace", end.namespace.description)
-                        writer.member("link", end.link)
-                    }
-                }
+        case .link(let link)?: member("link") { $0.members(of: link) }
+        case .address(let address)?:
+            member("address") { writer in
+                writer.member("link", address.link)
+                writer.member("address", address.address)
+            }
+        case .route(let route)?:
+            member("route") { writer in
+                writer.member("destination", route.destination)
+                writer.member("gateway", route.gateway)
+                writer.member("link", route.link)
+                writer.member("table", route.table)
             }
         }
+    }
+
+    private mutating func members(of wire: Event.Wire) {
+        member("id", wire.id)
+        for (key, end) in [("a", wire.a), ("b", wire.b)] {
+            member(key) { writer in
+                writer.member("namespace", end.namespace.description)
+                writer.member("link", end.link)
+            }
+        }
+    }
+
+    private mutating func members(of link: Event.Link) {
+        member("name", link.name)
+        member("index", link.index)
+        member("up", link.isUp)
+        member("state", link.state)
+        member("mtu", link.mtu)
+        member("mac", link.mac)
+        member("master", link.master)
     }
 }

@@ -18,6 +18,7 @@ package struct APIHandler: RequestHandler {
     /// - Parameters:
     ///   - wires: What joins namespaces.
     ///   - watch: What happens inside them.
+    ///   - hostLinks: What of the host is inside them.
     ///   - workers: How many kernel workers there are, for `/v1/host`.
     ///   - access: Who may do what.
     ///   - limits: What bounds everybody and each.
@@ -25,12 +26,16 @@ package struct APIHandler: RequestHandler {
     ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
     ///   - pool: The workers themselves, for `/metrics`.
     ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
+    ///   - sysctls: Those that clients may read and set.
+    ///   - linkMetrics: Of how many links `/metrics` has counters.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
-        manager: NamespaceManager, wires: WireManager, watch: LinkWatch, attachments: Attachments? = nil, workers: Int,
-        access: AccessPolicy, limits: AdmissionLimits = AdmissionLimits(),
+        manager: NamespaceManager, wires: WireManager, watch: LinkWatch, hostLinks: HostLinks,
+        attachments: Attachments? = nil, workers: Int, access: AccessPolicy,
+        limits: AdmissionLimits = AdmissionLimits(),
         lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
-        audit: AuditLog? = nil, logger: Logger
+        sysctls: SysctlAllowList = .standard, linkMetrics: Int = 0, audit: AuditLog? = nil,
+        logger: Logger
     ) {
         let attachments = attachments ?? Attachments(manager: manager, networks: nil, logger: logger)
         let routes: [Route] = [
@@ -50,8 +55,8 @@ package struct APIHandler: RequestHandler {
             .attachmentCheck(attachments),
             .processes(manager),
             .processNamespace(manager),
-            .links(manager),
-            .link(manager),
+            .links(manager, hostLinks),
+            .link(manager, hostLinks),
             .addresses(manager),
             .routes(manager),
             .neighbours(manager),
@@ -59,10 +64,15 @@ package struct APIHandler: RequestHandler {
             .wires(wires),
             .wire(wires),
             .watch(watch),
+            .sysctls(manager, allowed: sysctls),
+            .sysctl(manager, allowed: sysctls),
+            .dns(manager),
         ]
         telemetry = Telemetry(
             requests: RequestTally(patterns: routes.map(\.pattern) + [Route.metricsPattern]), audit: audit)
-        let metrics = Metrics(telemetry: telemetry, manager: manager, workers: pool, warm: warm)
+        let metrics = Metrics(
+            telemetry: telemetry, manager: manager, workers: pool, warm: warm, wires: wires, watch: watch,
+            linkLimit: linkMetrics)
         self.routes = routes + [.metrics(metrics)]
         self.access = access
         admission = Admission(limits)

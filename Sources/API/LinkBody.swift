@@ -17,17 +17,29 @@ enum LinkBody {
     static func order(_ body: [UInt8], depth: Int) throws(Problem) -> LinkOrder {
         let fields = try Fields(
             body: body, depth: depth,
-            allowing: ["name", "kind", "up", "mtu", "mac", "alias", "master", "addresses"] + details.values.sorted())
-        guard let name = try fields.linkName("name") else {
+            allowing: ["name", "kind", "fromHost", "up", "mtu", "mac", "alias", "master", "addresses"]
+                + details.values.sorted())
+        let hostName = try fields.linkName("fromHost")
+        guard let name = try fields.linkName("name") ?? hostName else {
             throw fields.problem("name", "A link has a name: \(LinkName.rule).")
         }
-        guard let kind = try fields.string("kind"), kinds.contains(kind) else {
-            throw fields.problem("kind", "The kind is one of \(kinds.joined(separator: ", ")).")
+        let kind = try fields.string("kind")
+        if hostName != nil {
+            guard kind == nil else { throw fields.problem("kind", "A link from the host is of a kind already.") }
+        } else {
+            guard let kind, kinds.contains(kind) else {
+                throw fields.problem("kind", "The kind is one of \(kinds.joined(separator: ", ")).")
+            }
         }
         for (other, field) in details.sorted(by: { $0.key < $1.key }) where other != kind && fields[field] != nil {
             throw fields.problem(field, "The field is for the kind \(other).")
         }
-        var order = LinkOrder(name, try self.kind(kind, fields))
+        var order: LinkOrder
+        if let hostName {
+            order = LinkOrder(name, .fromHost(hostName))
+        } else {
+            order = LinkOrder(name, try self.kind(kind ?? "", fields))
+        }
         if case .veth(let peer) = order.kind, case .sameNamespace = peer.place, peer.name == name {
             throw fields.problem("peer.name", "Two links of one namespace have different names.")
         }

@@ -26,7 +26,7 @@ extension Problem {
             case .noLease: .noLease
             case .sourceNotFound: .sourceNotFound
             case .notANetworkNamespace: .notANetworkNamespace
-            case .invalidLabels: .invalidField
+            case .invalidLabels, .sysctlRefused: .invalidField
             case .processNotFound: .processNotFound
             case .networkNotFound: .networkNotFound
             case .pluginFailed: .pluginFailed
@@ -43,6 +43,9 @@ extension Problem {
             case .wireTaken: .wireTaken
             case .changeForbidden, .deletionForbidden, .inspectionForbidden, .adoptionForbidden, .hostForbidden:
                 .forbidden
+            case .sysctlNotFound: .sysctlNotFound
+            case .sysctlNotAllowed: .sysctlNotAllowed
+            case .dnsNotFound: .dnsNotFound
             case .kernelFailure: .kernelFailure
             }
         self.init(code, error.message)
@@ -52,6 +55,7 @@ extension Problem {
         plugin = error.plugin.map(PluginFailure.init)
         processes = error.processes.isEmpty ? nil : error.processes
         if error.code == .invalidLabels { field = "labels" }
+        if error.code == .sysctlRefused { field = "value" }
         right = Right(missingFor: error.code)
     }
 

@@ -53,6 +53,9 @@ struct Problem: Error {
         case refusedByKernel = "refused-by-kernel"
         case wireNotFound = "wire-not-found"
         case wireTaken = "wire-taken"
+        case sysctlNotFound = "sysctl-not-found"
+        case sysctlNotAllowed = "sysctl-not-allowed"
+        case dnsNotFound = "dns-not-found"
         case batchFailed = "batch-failed"
         case idempotencyInProgress = "idempotency-in-progress"
         case idempotencyKeyReused = "idempotency-key-reused"
@@ -115,10 +118,10 @@ extension Problem.Code {
         case .malformedRequest, .malformedJSON, .invalidParameter, .invalidName: .badRequest
         case .certificateRefused: .unauthorized
         case .unauthenticated: .unauthorized
-        case .forbidden, .hostNotAllowed, .originNotAllowed: .forbidden
         case .routeNotFound, .namespaceNotFound, .processNotFound, .linkNotFound, .entryNotFound, .wireNotFound,
-            .attachmentNotFound:
+            .sysctlNotFound, .dnsNotFound, .attachmentNotFound:
             .notFound
+        case .forbidden, .hostNotAllowed, .originNotAllowed, .sysctlNotAllowed: .forbidden
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
             .idempotencyInProgress, .batchFailed, .linkTaken, .entryTaken, .wireTaken, .attachmentExists:
@@ -146,7 +149,7 @@ extension Problem.Code {
 
     /// `name-taken` reads `Name taken`.
     var title: String {
-        let words = rawValue.replacing("-", with: " ").replacing("json", with: "JSON")
+        let words = rawValue.replacing("-", with: " ").replacing("json", with: "JSON").replacing("dns", with: "DNS")
             .replacing("cni", with: "CNI")
         return words.prefix(1).uppercased() + words.dropFirst()
     }

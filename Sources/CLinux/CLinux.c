@@ -67,6 +67,10 @@ int clinux_rename(const char *from, const char *to) { return answer(rename(from,
 
 int clinux_unlink(const char *path) { return answer(unlink(path)); }
 
+int clinux_remove_directory(const char *path) { return answer(rmdir(path)); }
+
+int clinux_change_mode(int descriptor, unsigned mode) { return answer(fchmod(descriptor, mode)); }
+
 int clinux_real_path(const char *path, char *resolved) { return realpath(path, resolved) == NULL ? -errno : 0; }
 
 int clinux_read_link(const char *path, void *target, size_t size) { return answer(readlink(path, target, size)); }

@@ -13,14 +13,19 @@ package enum FileSystem {
     /// Replaces `path` by a file with `content`: writes a temporary sibling and renames it, so that a reader, or a
     /// daemon restarted after a crash, sees the old content or the new, never a part.
     ///
-    /// - Parameter isDurable: Whether it is to outlast the host's power (fsync(2)); most files here are of use only until
-    ///   the next boot.
+    /// - Parameters:
+    ///   - temporary: The temporary file, where it is not to be a sibling; of the same file system.
+    ///   - mode: The file's mode whatever the umask; nil for 0600 at most.
+    ///   - isDurable: Whether it is to outlast the host's power (fsync(2)); most files here are of use only until the
+    ///     next boot.
     package static func replace(
-        _ path: FilePath, with content: [UInt8], isDurable: Bool = false
+        _ path: FilePath, with content: [UInt8], by temporary: FilePath? = nil, mode: CUnsignedInt? = nil,
+        isDurable: Bool = false
     ) throws(SystemError) {
-        let temporary = FilePath(path.string + ".tmp~")
+        let temporary = temporary ?? FilePath(path.string + ".tmp~")
         do throws(SystemError) {
             let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+            if let mode { try file.changeMode(to: mode, path: temporary) }
             try file.writeAll(content, path: temporary)
             if isDurable { try file.sync(path: temporary) }
             try rename(temporary, to: path)
@@ -101,6 +106,28 @@ package enum FileSystem {
             default:
                 throw error
             }
+        }
+    }
+
+    /// Creates a directory, its missing parents and, where it was missing itself, gives it the mode whatever the umask.
+    package static func makeDirectory(_ path: FilePath, withMode mode: CUnsignedInt) throws(SystemError) {
+        do throws(SystemError) {
+            guard try !Node.at(path).isDirectory else { return }
+        } catch  where error.errno != .noSuchFileOrDirectory {
+            throw error
+        } catch {}
+        try makeDirectory(path, mode: mode)
+        try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY).changeMode(to: mode, path: path)
+    }
+
+    /// Removes a directory that is empty (rmdir(2)); answers false for one that is not, or not there.
+    @discardableResult
+    package static func removeEmptyDirectory(_ path: FilePath) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            try call(.rmdir, path) { unsafe path.withPlatformString { unsafe clinux_remove_directory($0) } }
+            return true
+        } catch  where [.directoryNotEmpty, .fileExists, .noSuchFileOrDirectory].contains(error.errno) {
+            return false
         }
     }
 

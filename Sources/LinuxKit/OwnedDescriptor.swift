@@ -61,6 +61,23 @@ extension OwnedDescriptor {
         }
     }
 
+    /// Writes in one write(2); answers how many bytes were taken. `path` is for the error only.
+    func writeOnce(
+        _ content: [UInt8], path: FilePath, as operation: SystemError.Operation
+    ) throws(SystemError) -> Int {
+        let rawValue = rawValue
+        return Int(
+            try call(operation, path) {
+                unsafe content.withUnsafeBytes { unsafe clinux_write(rawValue, $0.baseAddress, $0.count) }
+            })
+    }
+
+    /// Sets the mode, whatever the umask (fchmod(2)); `path` is for the error only.
+    func changeMode(to mode: CUnsignedInt, path: FilePath) throws(SystemError) {
+        let rawValue = rawValue
+        try call(.chmod, path) { clinux_change_mode(rawValue, mode) }
+    }
+
     /// Has the content written to the disk; `path` is for the error only.
     func sync(path: FilePath) throws(SystemError) {
         let rawValue = rawValue

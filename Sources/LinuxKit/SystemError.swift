@@ -13,6 +13,8 @@ package struct SystemError: Error, Equatable {
         case rename
         case mkdir
         case unlink
+        case rmdir
+        case chmod = "fchmod"
         /// unlink(2) of a record of ours, not of a namespace's file.
         case removeRecord = "unlink record"
         case statx
@@ -55,6 +57,12 @@ package struct SystemError: Error, Equatable {
         case openProcess = "pidfd_open"
         case poll
         case wait = "waitpid"
+        /// The steps with a file of `/proc/sys/net`.
+        case openSysctl = "open sysctl"
+        case readSysctl = "read sysctl"
+        case writeSysctl = "write sysctl"
+        /// The namespace is the one whose settings are the whole host's.
+        case verifySysctl = "verify sysctl"
         /// A file of procfs does not have the documented form.
         case parse
 

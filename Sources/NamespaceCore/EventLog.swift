@@ -71,7 +71,8 @@ package final class EventLog: Sendable {
         let at = clock.now
         let (revision, hasFollowers) = state.withLock { state in
             state.newest = state.newest.next()
-            let event = Event(revision: state.newest, kind: kind, at: at, name: name, namespace: namespace, subject: subject)
+            let event = Event(
+                revision: state.newest, kind: kind, at: at, name: name, namespace: namespace, subject: subject)
             state.ring.append(event)
             state.published[kind, default: 0] += 1
             state.labelBytes += event.labelBytes

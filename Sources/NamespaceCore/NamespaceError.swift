@@ -58,6 +58,13 @@ package struct NamespaceError: Error, Sendable {
         case refusedByKernel
         case wireNotFound
         case wireTaken
+        case sysctlNotFound
+        /// The kernel does not let it be read or set there.
+        case sysctlNotAllowed
+        /// The kernel does not take the value.
+        case sysctlRefused
+        /// The namespace has no resolv.conf and hosts.
+        case dnsNotFound
         case shuttingDown
         /// What is not one's own is not to be changed, deleted or looked into; an existing namespace not to be named.
         case changeForbidden
@@ -110,6 +117,10 @@ extension NamespaceError {
 extension NamespaceError {
     /// Puts a failed system call into the words of what was being done.
     package init(_ cause: SystemError) {
+        if let words = Self.wordsOfSysctl(cause) {
+            self.init(words.code, words.message, cause: cause)
+            return
+        }
         let code: Code
         let message: String
         if let (code, message) = Self.ofNetlink(cause) {

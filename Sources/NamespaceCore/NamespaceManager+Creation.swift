@@ -107,6 +107,8 @@ extension NamespaceManager {
             tally.failed(creation.operation, error)
             throw error
         }
+        // Those of a namespace of the name that others have removed, a moment ago.
+        if dnsOwners[name] != nil { await dropDNS(of: name) }
         return Made(name: name, status: status, record: draft(status.identity))
     }
 
@@ -137,6 +139,7 @@ extension NamespaceManager {
             let (name, creation) = items[permitted[number]]
             do throws(SystemError) {
                 let status = try result.get()
+                if dnsOwners[name] != nil { await dropDNS(of: name) }
                 results[permitted[number]] = .success(
                     Made(name: name, status: status, record: drafts[number](status.identity)))
             } catch  where error.operation == .verifyDirectory {

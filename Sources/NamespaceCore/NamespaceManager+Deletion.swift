@@ -80,6 +80,7 @@ extension NamespaceManager {
 
     private func unlink(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
         let (store, logger) = (store, logger)
+        let dnsFiles = dnsOwners[name] == nil ? nil : dnsFiles
         let giveUp = ContinuousClock.now + .seconds(1)
         while true {
             do throws(SystemError) {
@@ -90,8 +91,10 @@ extension NamespaceManager {
                         // What was asked for is done. The next start finds a record without a namespace, and removes it.
                         logger.warning("a record could not be removed", metadata: ["error": "\(error)"])
                     }
+                    dnsFiles?.drop(name, logger: logger)
                 }
                 records[name] = nil
+                dnsOwners[name] = nil
                 index[name] = nil
                 unannounced.remove(name)
                 return existed
@@ -126,6 +129,7 @@ extension NamespaceManager {
         guard existed else { return false }
         index[name] = nil
         unannounced.remove(name)
+        if dnsOwners[name] != nil { await dropDNS(of: name) }
         try await forget(name)
         return true
     }

@@ -93,6 +93,7 @@ extension NamespaceManager {
                 self.events.append(.vanished, name, nil)
                 await self.tellLoss(of: name)
             }
+            if let owner = self.dnsOwners[name], owner != now { await self.dropDNS(of: name) }
             if let namespace {
                 self.events.append(.appeared, name, namespace)
             } else if before == .stale {

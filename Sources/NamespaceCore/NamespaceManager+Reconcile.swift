@@ -48,6 +48,7 @@ extension NamespaceManager {
             result.undone = try await undoInterrupted(unfinished)
             result.undone += try await finishDeletions()
         }
+        await surveyDNS(isShared: isShared)
         do throws(SystemError) {
             try await answers.load(records.all)
         } catch {

@@ -37,6 +37,9 @@ extension NamespaceManager {
 
     private static let mostCandidates = 1000
 
+    /// The names in the directory that stand for namespaces, as far as the index tells.
+    package var allNames: [NamespaceName] { index.names.filter { index[$0] != .stale } }
+
     /// Runs blocking work that touches no namespace on a worker.
     package func working<Value: Sendable>(
         _ body: @escaping @Sendable () throws(SystemError) -> Value

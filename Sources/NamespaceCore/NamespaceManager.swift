@@ -11,6 +11,7 @@ package actor NamespaceManager {
     let kernel: any NamespaceKernel
     let store: RecordStore
     let journal: BatchJournal
+    let dnsFiles: DNSFiles
     let bootID: String
     let clock: any NamespaceClock
     let logger: Logger
@@ -34,6 +35,8 @@ package actor NamespaceManager {
     var leases = LeaseQueue()
     var leaseTimer: Task<Void, Never>?
     var watching: Task<Void, Never>?
+    /// The namespaces for which there are files of ours, by what the name stood for.
+    var dnsOwners: [NamespaceName: NamespaceIndex.Known] = [:]
 
     var creationsInProgress = 0
     var tenants: [any NamespaceTenant] = []
@@ -44,13 +47,14 @@ package actor NamespaceManager {
     private var probing: Task<Result<Void, NamespaceError>, Never>?
 
     package init(
-        kernel: any NamespaceKernel, store: RecordStore, journal: BatchJournal, answers: AnswerStore, bootID: String,
-        clock: any NamespaceClock = HostClock(), logger: Logger,
+        kernel: any NamespaceKernel, store: RecordStore, journal: BatchJournal, answers: AnswerStore, dns: DNSFiles,
+        bootID: String, clock: any NamespaceClock = HostClock(), logger: Logger,
         leaseEnded: @escaping LeaseEnded = { (_, _, _) in }
     ) {
         self.kernel = kernel
         self.store = store
         self.journal = journal
+        dnsFiles = dns
         self.answers = answers
         self.bootID = bootID
         self.clock = clock

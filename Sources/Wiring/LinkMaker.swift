@@ -58,26 +58,13 @@ struct LinkMaker {
             vxlan.parent = try parent.map(socket.index(of:))
             return .vxlan(vxlan)
         case .ifb: return .ifb
-        case .dummy, .tun: return .dummy
+        case .dummy, .tun, .fromHost: return .dummy
         }
     }
 
     /// What the message that makes a link has no place for.
     private func furnish(_ master: LinkIndex?) throws(SystemError) {
-        let index = try socket.index(of: order.name)
-        var requests: [Request] = []
-        var change = LinkChange(alias: order.alias)
-        if case .tun = order.kind {
-            change.mtu = order.mtu
-            change.address = order.mac
-            change.master = master.map { .link($0) }
-            change.isUp = order.isUp ? true : nil
-        }
-        if change != LinkChange() { requests.append(try .changeLink(index, change)) }
-        for address in order.addresses {
-            requests.append(try .addAddress(InterfaceAddress(link: index, address: address)))
-        }
-        for result in try socket.perform(requests) { try result.get() }
+        try socket.furnish(order, try socket.index(of: order.name), master: master)
         guard case .veth(let peer) = order.kind, peer.isUp || !peer.addresses.isEmpty else { return }
         let peerIndex = try peerSocket.index(of: peer.name)
         // The kernel does not make a peer that is up: it does not know its other end yet (ENOTCONN).
@@ -86,5 +73,26 @@ struct LinkMaker {
             peerRequests.append(try .addAddress(InterfaceAddress(link: peerIndex, address: address)))
         }
         for result in try peerSocket.perform(peerRequests) { try result.get() }
+    }
+}
+
+extension NetlinkSocket {
+    /// Gives a link what an order says of it and it has not been made with.
+    func furnish(_ order: LinkOrder, _ index: LinkIndex, master: LinkIndex?) throws(SystemError) {
+        var requests: [Request] = []
+        var change = LinkChange(alias: order.alias)
+        switch order.kind {
+        case .tun, .fromHost:
+            change.mtu = order.mtu
+            change.address = order.mac
+            change.master = master.map { .link($0) }
+            change.isUp = order.isUp ? true : nil
+        default: break
+        }
+        if change != LinkChange() { requests.append(try .changeLink(index, change)) }
+        for address in order.addresses {
+            requests.append(try .addAddress(InterfaceAddress(link: index, address: address)))
+        }
+        for result in try perform(requests) { try result.get() }
     }
 }

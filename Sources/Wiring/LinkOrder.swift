@@ -31,6 +31,8 @@ package struct LinkOrder: Sendable {
         case tun(Tun)
         case ifb
         case dummy
+        /// One of the namespace that the daemon runs in, which is moved.
+        case fromHost(LinkName)
     }
 
     package let name: LinkName

@@ -37,7 +37,8 @@ struct CheckCommand: AsyncParsableCommand {
             let (state, bootID) = (FilePath(settings.stateDirectory), try HostFacts.bootID())
             let manager = NamespaceManager(
                 kernel: kernel, store: try RecordStore(directory: state), journal: try BatchJournal(directory: state),
-                answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID,
+                answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID),
+                dns: DNSFiles(directory: FilePath(settings.etcDirectory), namespaces: kernel.directory), bootID: bootID,
                 logger: Logger(label: "netnsd", factory: { _ in SwiftLogNoOpLogHandler() }))
             do throws(NamespaceError) {
                 result = .success(try await manager.checkReadiness())

@@ -51,11 +51,13 @@ struct Daemon {
         let bootID = try HostFacts.bootID()
         let manager = NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: state),
-            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID), bootID: bootID, logger: logger,
-            leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
+            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID),
+            dns: DNSFiles(directory: FilePath(settings.etcDirectory), namespaces: kernel.directory), bootID: bootID,
+            logger: logger, leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
         let attachments = Attachments(
             manager: manager, networks: Networks(settings.networks.configuration, logger: logger), logger: logger)
+        let hostLinks = try HostLinks(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
         let watch = LinkWatch(manager: manager, logger: logger)
         defer { watch.stop() }
         let events = Task { await manager.events.run(interval: Self.heartbeat) }
@@ -66,6 +68,7 @@ struct Daemon {
         }
         do {
             let found = try await manager.start()
+            try await hostLinks.start()
             try await wires.start()
             await attachments.start()
             await manager.admit(watch)
@@ -73,8 +76,9 @@ struct Daemon {
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, wires: wires, watch: watch, attachments: attachments, workers: settings.workers,
-                    access: access, limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool,
+                    manager: manager, wires: wires, watch: watch, hostLinks: hostLinks, attachments: attachments,
+                    workers: settings.workers, access: access, limits: settings.limits.admission, lifecycle: lifecycle,
+                    pool: workers, warm: pool, sysctls: settings.sysctls, linkMetrics: settings.telemetry.linkMetrics,
                     audit: audit, logger: logger),
                 logger: logger)
             logger.notice(

@@ -33,6 +33,8 @@ struct Options: ParsableArguments {
             valueName: "dir"))
     var stateDir: String?
 
+    @OptionGroup(title: "What is inside") var inside: InsideOptions
+
     @Option(
         help: ArgumentHelp(
             "Threads that do the kernel's jobs. [NETNSD_WORKERS] (default: the number of cores)", valueName: "n"))

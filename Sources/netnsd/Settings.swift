@@ -2,6 +2,7 @@ import API
 import ArgumentParser
 import Logging
 import MicroHTTP
+import NamespaceCore
 import SystemPackage
 import Systemd
 
@@ -16,6 +17,10 @@ struct Settings {
     let access: AccessSettings
     let namespaceDirectory: String
     let stateDirectory: String
+    /// Where the namespaces' resolv.conf and hosts are.
+    let etcDirectory: String
+    /// The sysctls that clients may read and set.
+    let sysctls: SysctlAllowList
     let workers: Int
     let warmNamespaces: Int
     let networks: NetworkSettings
@@ -39,7 +44,9 @@ struct Settings {
 
         namespaceDirectory = options.netnsDir ?? variable("NETNS_DIR") ?? Self.defaultNamespaceDirectory
         stateDirectory = options.stateDir ?? variable("STATE_DIR") ?? Self.defaultStateDirectory
-        for directory in [namespaceDirectory, stateDirectory] where !directory.hasPrefix("/") {
+        etcDirectory = options.inside.netnsEtcDir ?? variable("NETNS_ETC_DIR") ?? InsideOptions.defaultEtcDirectory
+        sysctls = try options.inside.allowList(variable("SYSCTLS"))
+        for directory in [namespaceDirectory, stateDirectory, etcDirectory] where !directory.hasPrefix("/") {
             throw ValidationError("'\(directory)' is no absolute path.")
         }
         workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors

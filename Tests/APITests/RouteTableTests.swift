@@ -21,11 +21,15 @@ struct RouteTableTests {
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             let manager = NamespaceManager(
                 kernel: kernel, store: try RecordStore(directory: state), journal: try BatchJournal(directory: state),
-                answers: try AnswerStore(directory: state, kernel: kernel, bootID: "boot"), bootID: "boot",
+                answers: try AnswerStore(directory: state, kernel: kernel, bootID: "boot"),
+                dns: DNSFiles(directory: FilePath(home.etcDirectory), namespaces: kernel.directory), bootID: "boot",
                 logger: logger)
             let wires = try WireManager(manager: manager, stateDirectory: state, bootID: "boot", logger: logger)
+            let hostLinks = try HostLinks(manager: manager, stateDirectory: state, bootID: "boot", logger: logger)
             let handler = APIHandler(
-                manager: manager, wires: wires, watch: LinkWatch(manager: manager, logger: logger), workers: 1, access: AccessPolicy(), pool: workers, logger: logger)
+                manager: manager, wires: wires, watch: LinkWatch(manager: manager, logger: logger),
+                hostLinks: hostLinks, workers: 1,
+                access: AccessPolicy(), pool: workers, logger: logger)
             let routed = handler.routes.flatMap { route in
                 route.endpoints.map { "\($0.method.rawValue) \(route.pattern): \($0.right.rawValue)" }
             }

@@ -66,6 +66,36 @@ struct InteroperabilityTests {
         }
     }
 
+    @Test("ip netns exec gives programs the resolv.conf and hosts that we write, and those of others alone again")
+    func dns() async throws {
+        let etc = "/etc/netns"
+        let wasThere = FileManager.default.fileExists(atPath: etc)
+        defer {
+            try? FileManager.default.removeItem(atPath: "\(etc)/\(name)")
+            // Fails, as it should, where there is anything in it.
+            if !wasThere { rmdir(etc) }
+        }
+        try await withRealDaemon(arguments: ["--netns-etc-dir", etc]) { daemon in
+            try await daemon.send("PUT", "/v1/namespaces/\(name)")
+            let body = #"{"nameservers":["10.9.8.7"],"hosts":[{"address":"10.0.0.2","names":["router.test"]}]}"#
+            #expect(try await daemon.send("PUT", "/v1/namespaces/\(name)/dns", body: body).status == 201)
+            let resolver = try await Command.check("ip", ["netns", "exec", name, "cat", "/etc/resolv.conf"]).text
+            #expect(resolver.hasSuffix("\nnameserver 10.9.8.7\n"))
+            let lookup = try await Command.check("ip", ["netns", "exec", name, "getent", "hosts", "router.test"])
+            #expect(lookup.text.hasPrefix("10.0.0.2"))
+            #expect(lookup.errors.isEmpty)
+            try await daemon.send("DELETE", "/v1/namespaces/\(name)/dns")
+            let host = try await Command.check("cat", ["/etc/resolv.conf"]).text
+            #expect(try await Command.check("ip", ["netns", "exec", name, "cat", "/etc/resolv.conf"]).text == host)
+
+            try FileManager.default.createDirectory(atPath: "\(etc)/\(name)", withIntermediateDirectories: true)
+            try Data("nameserver 10.6.6.6\n".utf8).write(to: URL(filePath: "\(etc)/\(name)/resolv.conf"))
+            let shown = try await daemon.send("GET", "/v1/namespaces/\(name)/dns").json
+            #expect(shown["nameservers"] == ["10.6.6.6"])
+        }
+        #expect(FileManager.default.fileExists(atPath: "\(etc)/\(name)/resolv.conf"))
+    }
+
     @Test("nsenter enters a namespace in a directory of our own")
     func nsenter() async throws {
         try await withDaemon { daemon in
@@ -180,9 +210,11 @@ struct InteroperabilityTests {
     }
 
     /// A daemon on the directory that all tools share.
-    private func withRealDaemon(_ body: (Daemon) async throws -> Void) async throws {
+    private func withRealDaemon(
+        arguments: [String] = [], _ body: (Daemon) async throws -> Void
+    ) async throws {
         do {
-            try await withDaemon(netnsDirectory: Self.directory, body)
+            try await withDaemon(arguments: arguments, netnsDirectory: Self.directory, body)
         } catch {
             _ = try? await Command.run("ip", ["netns", "delete", name])
             throw error

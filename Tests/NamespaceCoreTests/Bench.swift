@@ -22,7 +22,7 @@ final class Bench {
         NamespaceManager(
             kernel: kernel, store: store, journal: try BatchJournal(directory: directory),
             answers: try AnswerStore(directory: directory, kernel: kernel, bootID: bootID, clock: clock),
-            bootID: bootID,
+            dns: DNSFiles(directory: directory.appending("etc"), namespaces: kernel.directory), bootID: bootID,
             clock: clock, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 

@@ -40,7 +40,7 @@ struct DescriptionTests {
                     "\(identifier) \(status)")
             }
         }
-        #expect(identifiers.count == 52)
+        #expect(identifiers.count == 58)
     }
 
     @Test("Every operation may find the request malformed, its body too long and the daemon stopping")

@@ -154,6 +154,20 @@ package struct AccessRow: Sendable, CustomStringConvertible {
             "PUT", "/v1/namespaces/{name}/watch", "operator", "change", "/v1/namespaces/none/watch", answers: [404]),
         AccessRow(
             "DELETE", "/v1/namespaces/{name}/watch", "operator", "change", "/v1/namespaces/none/watch", answers: [404]),
+        AccessRow(
+            "GET", "/v1/namespaces/{name}/sysctls", "viewer", "read", "/v1/namespaces/none/sysctls", answers: [404]),
+        AccessRow(
+            "GET", "/v1/namespaces/{name}/sysctls/{key}", "viewer", "read",
+            "/v1/namespaces/none/sysctls/net.ipv4.ip_forward", answers: [404]),
+        AccessRow(
+            "PUT", "/v1/namespaces/{name}/sysctls/{key}", "operator", "change",
+            "/v1/namespaces/none/sysctls/net.ipv4.ip_forward", body: #"{"value":"1"}"#, answers: [404]),
+        AccessRow("GET", "/v1/namespaces/{name}/dns", "viewer", "read", "/v1/namespaces/none/dns", answers: [404]),
+        AccessRow(
+            "PUT", "/v1/namespaces/{name}/dns", "operator", "change", "/v1/namespaces/none/dns", body: "{}",
+            answers: [404]),
+        AccessRow(
+            "DELETE", "/v1/namespaces/{name}/dns", "operator", "change", "/v1/namespaces/none/dns", answers: [404]),
         AccessRow("GET", "/v1/wires", "viewer", "read", answers: [200]),
         AccessRow(
             "POST", "/v1/wires", "operator", "change",

@@ -16,6 +16,7 @@ package struct DaemonHome: Sendable {
     }
 
     package var stateDirectory: String { root + "/state" }
+    package var etcDirectory: String { root + "/etc" }
     package var socket: String { root + "/socket" }
     package var log: String { root + "/log" }
     /// Where networks are configured for it, and where attachments are kept.
@@ -23,9 +24,8 @@ package struct DaemonHome: Sendable {
     package var networkCache: String { root + "/cni" }
     package var arguments: [String] {
         [
-            "--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--socket", socket, "--cni-conf-dir",
-            networks,
-            "--cni-cache-dir", networkCache,
+            "--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--netns-etc-dir", etcDirectory,
+            "--socket", socket, "--cni-conf-dir", networks, "--cni-cache-dir", networkCache,
         ]
     }
 

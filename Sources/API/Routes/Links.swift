@@ -7,20 +7,20 @@ import Wiring
 
 extension Route {
     /// `/v1/namespaces/{name}/links`
-    static func links(_ manager: NamespaceManager) -> Route {
+    static func links(_ manager: NamespaceManager, _ host: HostLinks) -> Route {
         Route(
             "/v1/namespaces/{name}/links",
             [
                 (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
                 (
                     .post, .change,
-                    .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager) }
+                    .awaiting { (call, body) async throws(Problem) in try await create(call, body, manager, host) }
                 ),
             ])
     }
 
     /// `/v1/namespaces/{name}/links/{link}`
-    static func link(_ manager: NamespaceManager) -> Route {
+    static func link(_ manager: NamespaceManager, _ host: HostLinks) -> Route {
         Route(
             "/v1/namespaces/{name}/links/{link}",
             [
@@ -31,7 +31,10 @@ extension Route {
                         limit: nil, types: ["application/merge-patch+json", "application/json"]
                     ) { (call, body) async throws(Problem) in try await patch(call, body, manager) }
                 ),
-                (.delete, .change, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
+                (
+                    .delete, .change,
+                    .awaiting { (call, _) async throws(Problem) in try await delete(call, manager, host) }
+                ),
             ])
     }
 }
@@ -50,12 +53,19 @@ private func list(_ call: Call, _ manager: NamespaceManager) async throws(Proble
     }
 }
 
-private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
+private func create(
+    _ call: Call, _ body: [UInt8], _ manager: NamespaceManager, _ host: HostLinks
+) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     let order = try LinkBody.order(body, depth: call.admission.limits.jsonDepth)
     do throws(NamespaceError) {
-        let link = try await manager.createLink(order, in: name, by: call.authority)
+        let link: LinkView
+        if case .fromHost(let hostName) = order.kind {
+            link = try await host.borrow(hostName, as: order, into: name, by: call.authority)
+        } else {
+            link = try await manager.createLink(order, in: name, by: call.authority)
+        }
         var response = Response.json(status: .created) { $0.members(of: link) }
         response.headerFields[.location] = "/v1/namespaces/\(name.pathSegment)/links/\(link.link.pathSegment)"
         return response
@@ -88,11 +98,13 @@ private func patch(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) a
     }
 }
 
-private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
+private func delete(_ call: Call, _ manager: NamespaceManager, _ host: HostLinks) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let (name, link) = (try call.namespaceName(), try call.linkName())
     do throws(NamespaceError) {
-        try await manager.deleteLink(link, in: name, by: call.authority)
+        if try await !host.giveBack(link, from: name, by: call.authority) {
+            try await manager.deleteLink(link, in: name, by: call.authority)
+        }
         return Response(status: .noContent)
     } catch {
         throw Problem(error)

@@ -2,7 +2,9 @@ import HTTPTypes
 import LinuxKit
 import MicroHTTP
 import NamespaceCore
+import Netlink
 import SystemPackage
+import Wiring
 
 extension Route {
     static let metricsPattern = "/metrics"
@@ -31,6 +33,10 @@ struct Metrics: Sendable {
     let manager: NamespaceManager
     let workers: KernelWorkers
     let warm: WarmPool?
+    let wires: WireManager
+    let watch: LinkWatch
+    /// Of how many links there are counters.
+    let linkLimit: Int
 
     func exposition() async -> [UInt8] {
         let census = await manager.census()
@@ -39,6 +45,11 @@ struct Metrics: Sendable {
         exposition.sample("netnsd_build_info", 1, ["version": Version.current, "api_version": Version.api])
         writeRequests(to: &exposition)
         writeNamespaces(census, to: &exposition)
+        exposition.single("netnsd_wires", .gauge, "Wires between namespaces.", await wires.count)
+        exposition.single(
+            "netnsd_watched_namespaces", .gauge, "Namespaces whose inside is told of as events.", watch.count)
+        // This alone needs workers, and is left out by who wants the rest whatever they are stuck in.
+        if linkLimit > 0 { Self.writeLinks(await manager.linkCounters(limit: linkLimit), to: &exposition) }
         writeWorkers(to: &exposition)
         writeWarmNamespaces(to: &exposition)
         writeEvents(to: &exposition)
@@ -93,6 +104,30 @@ struct Metrics: Sendable {
         for failure in manager.tally.failures {
             let errno = failure.errno.map { $0.name ?? "\($0.rawValue)" } ?? "none"
             exposition.sample(failures, failure.count, ["operation": failure.operation.rawValue, "errno": errno])
+        }
+    }
+
+    private static func writeLinks(_ links: [LinkCounters], to exposition: inout Exposition) {
+        let counters: [(name: String, help: String, value: (LinkStatistics) -> UInt64)] = [
+            ("receive_bytes", "Bytes that the link received.", \.receivedBytes),
+            ("receive_packets", "Packets that the link received.", \.receivedPackets),
+            ("receive_errors", "Packets that the link received wrong.", \.receiveErrors),
+            ("receive_drops", "Packets that the link received and dropped.", \.receiveDrops),
+            ("transmit_bytes", "Bytes that the link sent.", \.sentBytes),
+            ("transmit_packets", "Packets that the link sent.", \.sentPackets),
+            ("transmit_errors", "Packets that the link could not send.", \.sendErrors),
+            ("transmit_drops", "Packets that the link was to send and dropped.", \.sendDrops),
+            ("multicast", "Multicast packets that the link received.", \.multicast),
+            ("collisions", "Collisions that the link saw.", \.collisions),
+        ]
+        for counter in counters {
+            let name = "netnsd_link_\(counter.name)_total"
+            exposition.metric(name, .counter, counter.help)
+            for link in links {
+                exposition.sample(
+                    name, counter.value(link.statistics),
+                    ["namespace": link.namespace.description, "link": link.link])
+            }
         }
     }
 

@@ -47,6 +47,8 @@ int clinux_flock(int descriptor, int operation);
 int clinux_make_directory(const char *path, unsigned mode);
 int clinux_rename(const char *from, const char *to);
 int clinux_unlink(const char *path);
+int clinux_remove_directory(const char *path);
+int clinux_change_mode(int descriptor, unsigned mode);
 int clinux_real_path(const char *path, char *resolved /* PATH_MAX bytes */);
 int clinux_read_link(const char *path, void *target, size_t size);
 int clinux_node_at(const char *path, bool follow, struct clinux_node *node);

@@ -145,7 +145,7 @@ struct DescriptionTests {
             }
         }
         #expect(count >= 30)
-        #expect(maps == 3)
+        #expect(maps == 4)
     }
 
     @Test("Every example is valid")

@@ -61,15 +61,16 @@ let package = Package(
         .executableTarget(
             name: "netnsd",
             dependencies: [
-                "API", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", "Wiring", argumentParser, logging, system,
-                unixSignals,
+                "API", "CNI", "LinuxKit", "MicroHTTP", "NamespaceCore", "Systemd", "Wiring", argumentParser, logging,
+                system, unixSignals,
             ],
             swiftSettings: strict
         ),
         .target(
             name: "API",
             dependencies: [
-                "JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", "Netlink", "Wiring", httpTypes, logging, system,
+                "CNI", "JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", "Netlink", "Wiring", httpTypes, logging,
+                system,
             ],
             resources: [.embedInCode("openapi.yaml")],
             swiftSettings: strict
@@ -81,7 +82,7 @@ let package = Package(
         ),
         .target(
             name: "NamespaceCore",
-            dependencies: ["JSONText", "LinuxKit", "Netlink", deque, heap, logging, system],
+            dependencies: ["CNI", "JSONText", "LinuxKit", "Netlink", deque, heap, logging, system],
             swiftSettings: strict
         ),
         .target(
@@ -89,6 +90,7 @@ let package = Package(
             dependencies: ["JSONText", "LinuxKit", "NamespaceCore", "Netlink", logging, system],
             swiftSettings: strict
         ),
+        .target(name: "CNI", dependencies: ["JSONText", "LinuxKit", logging, system], swiftSettings: strict),
         .target(name: "JSONText", swiftSettings: strict),
         .target(name: "LinuxKit", dependencies: ["CLinux", deque, system], swiftSettings: strictAtTheEdge),
         .target(
@@ -114,6 +116,11 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "CNITests",
+            dependencies: ["CNI", "JSONText", "LinuxKit", "TestSupport", logging, system],
+            swiftSettings: strict
+        ),
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: strict),
         .testTarget(name: "LinuxKitTests", dependencies: ["LinuxKit", system], swiftSettings: strict),
         .testTarget(
@@ -133,7 +140,7 @@ let package = Package(
         ),
         .testTarget(name: "DeployTests", swiftSettings: strict),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", system], swiftSettings: strict),
-        .testTarget(name: "NetnsdTests", dependencies: ["netnsd", logging], swiftSettings: strict),
+        .testTarget(name: "NetnsdTests", dependencies: ["CNI", "netnsd", logging, system], swiftSettings: strict),
         .testTarget(
             name: "APITests",
             dependencies: [

@@ -22,6 +22,7 @@ package struct APIHandler: RequestHandler {
     ///   - workers: How many kernel workers there are, for `/v1/host`.
     ///   - access: Who may do what.
     ///   - limits: What bounds everybody and each.
+    ///   - attachments: The attachments to CNI networks; nil where there are to be none.
     ///   - lifecycle: Whether the daemon is going down, for `/readyz`.
     ///   - pool: The workers themselves, for `/metrics`.
     ///   - warm: The namespaces that are made in advance, for `/metrics` and `/v1/host`.
@@ -29,13 +30,14 @@ package struct APIHandler: RequestHandler {
     ///   - linkMetrics: Of how many links `/metrics` has counters.
     ///   - audit: Where mutations and refusals are recorded, nil for nowhere.
     package init(
-        manager: NamespaceManager, wires: WireManager, watch: LinkWatch, hostLinks: HostLinks, workers: Int,
-        access: AccessPolicy,
+        manager: NamespaceManager, wires: WireManager, watch: LinkWatch, hostLinks: HostLinks,
+        attachments: Attachments? = nil, workers: Int, access: AccessPolicy,
         limits: AdmissionLimits = AdmissionLimits(),
         lifecycle: Lifecycle = Lifecycle(), pool: KernelWorkers, warm: WarmPool? = nil,
         sysctls: SysctlAllowList = .standard, linkMetrics: Int = 0, audit: AuditLog? = nil,
         logger: Logger
     ) {
+        let attachments = attachments ?? Attachments(manager: manager, networks: nil, logger: logger)
         let routes: [Route] = [
             .health,
             .readiness(manager, lifecycle),
@@ -48,6 +50,9 @@ package struct APIHandler: RequestHandler {
             .prune(manager),
             .namespace(manager),
             .renewal(manager),
+            .attachments(attachments),
+            .attachment(attachments),
+            .attachmentCheck(attachments),
             .processes(manager),
             .processNamespace(manager),
             .links(manager, hostLinks),

@@ -1,3 +1,4 @@
+import CNI
 import LinuxKit
 import NamespaceCore
 import SystemPackage
@@ -27,6 +28,11 @@ extension Problem {
             case .notANetworkNamespace: .notANetworkNamespace
             case .invalidLabels, .sysctlRefused: .invalidField
             case .processNotFound: .processNotFound
+            case .networkNotFound: .networkNotFound
+            case .pluginFailed: .pluginFailed
+            case .pluginTimedOut: .pluginTimedOut
+            case .attachmentNotFound: .attachmentNotFound
+            case .attachmentExists: .attachmentExists
             case .linkNotFound: .linkNotFound
             case .linkTaken: .linkTaken
             case .entryNotFound: .entryNotFound
@@ -46,6 +52,7 @@ extension Problem {
         operation = error.cause?.operation.rawValue
         path = error.cause?.path?.string
         errno = error.cause?.errno.rawValue
+        plugin = error.plugin.map(PluginFailure.init)
         processes = error.processes.isEmpty ? nil : error.processes
         if error.code == .invalidLabels { field = "labels" }
         if error.code == .sysctlRefused { field = "value" }
@@ -65,6 +72,14 @@ extension Problem {
         self.init(.batchFailed, "An item failed, and everything that was made before it was undone; see cause.")
         item = error.item
         cause = [Problem(error.cause, of: creation)]
+    }
+}
+
+extension PluginFailure {
+    fileprivate init(_ error: CNIError) {
+        self.init(
+            network: error.network, type: error.plugin, command: error.command?.rawValue, code: error.code)
+        if case .refused(_, let details) = error.reason { self.details = details }
     }
 }
 

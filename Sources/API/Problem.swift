@@ -40,6 +40,11 @@ struct Problem: Error {
         case sourceNotFound = "source-not-found"
         case notANetworkNamespace = "not-a-network-namespace"
         case processNotFound = "process-not-found"
+        case networkNotFound = "cni-network-not-found"
+        case pluginFailed = "cni-plugin-failed"
+        case pluginTimedOut = "cni-plugin-timeout"
+        case attachmentNotFound = "attachment-not-found"
+        case attachmentExists = "attachment-exists"
         case linkNotFound = "link-not-found"
         case linkTaken = "link-taken"
         case entryNotFound = "entry-not-found"
@@ -77,6 +82,8 @@ struct Problem: Error {
     var processes: [Int32]?
     /// The present revision, where the one asked for is not known any more.
     var revision: Int64?
+    /// The CNI plugin that failed, and what it said.
+    var plugin: PluginFailure?
     /// The item of a batch that failed, and why.
     var item: Int?
     var cause: [Problem] = []
@@ -94,6 +101,16 @@ struct Problem: Error {
     }
 }
 
+/// What a CNI plugin did wrong, as a problem tells of it.
+struct PluginFailure: Sendable {
+    var network: String?
+    var type: String?
+    var command: String?
+    /// The plugin's own code, where it gave one.
+    var code: Int64?
+    var details: String?
+}
+
 extension Problem.Code {
     /// The one table from problems to statuses.
     var status: HTTPResponse.Status {
@@ -102,12 +119,12 @@ extension Problem.Code {
         case .certificateRefused: .unauthorized
         case .unauthenticated: .unauthorized
         case .routeNotFound, .namespaceNotFound, .processNotFound, .linkNotFound, .entryNotFound, .wireNotFound,
-            .sysctlNotFound, .dnsNotFound:
+            .sysctlNotFound, .dnsNotFound, .attachmentNotFound:
             .notFound
         case .forbidden, .hostNotAllowed, .originNotAllowed, .sysctlNotAllowed: .forbidden
         case .methodNotAllowed: .methodNotAllowed
         case .nameTaken, .namespaceDiffers, .namespaceStale, .namespaceInUse, .namespaceBusy, .notANamespace, .noLease,
-            .idempotencyInProgress, .batchFailed, .linkTaken, .entryTaken, .wireTaken:
+            .idempotencyInProgress, .batchFailed, .linkTaken, .entryTaken, .wireTaken, .attachmentExists:
             .conflict
         case .revisionGone: .gone
         case .preconditionFailed: .preconditionFailed
@@ -116,8 +133,12 @@ extension Problem.Code {
         case .contentTooLarge: .contentTooLarge
         case .rateLimited, .quotaReached: .tooManyRequests
         case .unsupportedMediaType: .unsupportedMediaType
-        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused, .refusedByKernel:
+        case .invalidField, .sourceNotFound, .notANetworkNamespace, .idempotencyKeyReused, .refusedByKernel,
+            .networkNotFound:
             .unprocessableContent
+        // Plugins stand behind the daemon as servers do behind a gateway.
+        case .pluginFailed: .badGateway
+        case .pluginTimedOut: .gatewayTimeout
         case .notSupported: .notImplemented
         case .kernelFailure: .internalServerError
         case .limitReached, .outOfMemory, .missingCapability, .directoryNotShared, .directoryUnavailable,
@@ -129,6 +150,7 @@ extension Problem.Code {
     /// `name-taken` reads `Name taken`.
     var title: String {
         let words = rawValue.replacing("-", with: " ").replacing("json", with: "JSON").replacing("dns", with: "DNS")
+            .replacing("cni", with: "CNI")
         return words.prefix(1).uppercased() + words.dropFirst()
     }
 }
@@ -166,6 +188,15 @@ extension JSONWriter {
         if let processes = problem.processes {
             key("pids")
             array(of: processes) { $0.value($1) }
+        }
+        if let plugin = problem.plugin {
+            member("plugin") { writer in
+                writer.member("network", plugin.network)
+                writer.member("type", plugin.type?.harmless(sparing: " "))
+                writer.member("command", plugin.command)
+                writer.member("code", plugin.code)
+                writer.member("details", plugin.details?.harmlessProse)
+            }
         }
         if let revision = problem.revision { member("revision", revision) }
         if let item = problem.item { member("item", item) }

@@ -161,3 +161,48 @@ extension JSONWriter {
         }
     }
 }
+
+// MARK: - Parsed values
+
+extension JSONWriter {
+    /// Writes a value as it was parsed; the members of objects are sorted by name.
+    package mutating func value(_ value: JSONValue) {
+        switch value {
+        case .null: null()
+        case .bool(let value): self.value(value)
+        case .integer(let value): self.value(value)
+        // Swift writes a finite number as JSON does.
+        case .number(let value): literal("\(value)")
+        case .string(let value): self.value(value)
+        case .array(let elements): array(of: elements) { $0.value($1) }
+        case .object(let members):
+            object { writer in
+                for (key, member) in members.sorted(by: { $0.key < $1.key }) {
+                    writer.key(key)
+                    writer.value(member)
+                }
+            }
+        }
+    }
+}
+
+extension JSONValue {
+    /// The value as text.
+    package var text: [UInt8] {
+        var writer = JSONWriter()
+        writer.value(self)
+        return writer.bytes
+    }
+
+    /// The elements, nil where this is no array.
+    package var array: [JSONValue]? {
+        guard case .array(let elements) = self else { return nil }
+        return elements
+    }
+
+    /// The members, nil where this is no object.
+    package var object: [String: JSONValue]? {
+        guard case .object(let members) = self else { return nil }
+        return members
+    }
+}

@@ -26,6 +26,8 @@ package enum CrashPoint: String, Sendable, CaseIterable {
     case patchUnwritten = "patch-unwritten"
     /// A patch: written, and nobody has been told.
     case patchWritten = "patch-written"
+    /// An attachment: the plugins have made it and it is kept, nobody has been told.
+    case attachmentUnanswered = "attachment-unanswered"
     /// A wire: its record is there, its links are not.
     case wireUnmade = "wire-unmade"
     /// A wire: its links are there, it still counts as unfinished.

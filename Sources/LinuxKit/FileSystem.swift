@@ -73,6 +73,12 @@ package enum FileSystem {
         return (isKnown ? Int(total) : nil, max(1, Int(clamping: facts.f_frsize)))
     }
 
+    /// When the file or directory was last changed, its content or what the kernel knows of it, in nanoseconds since 1970.
+    package static func lastChange(of path: FilePath) throws(SystemError) -> Int64 {
+        let facts = try FileFacts.at(path)
+        return max(facts.modified, facts.changed)
+    }
+
     /// Unlinks `path`; answers false when there was nothing to unlink.
     @discardableResult
     package static func unlink(

@@ -51,6 +51,12 @@ package struct SystemError: Error, Equatable {
         case openNetlink = "socket(AF_NETLINK)"
         case watch = "inotify_add_watch"
         case openEvent = "eventfd"
+        case pipe = "pipe2"
+        case memoryFile = "memfd_create"
+        case spawn = "posix_spawn"
+        case openProcess = "pidfd_open"
+        case poll
+        case wait = "waitpid"
         /// The steps with a file of `/proc/sys/net`.
         case openSysctl = "open sysctl"
         case readSysctl = "read sysctl"

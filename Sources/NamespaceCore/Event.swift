@@ -33,6 +33,10 @@ package struct Event: Sendable {
         case wireChanged = "wire-changed"
         /// Deleted, or gone with a namespace that it ended in.
         case wireDeleted = "wire-deleted"
+        /// Attached to a CNI network by us.
+        case attached
+        /// Detached by us, also because the namespace goes or has gone.
+        case detached
         // In a namespace that is watched, whoever did it.
         case linkChanged = "link-changed"
         case linkRemoved = "link-removed"
@@ -47,9 +51,17 @@ package struct Event: Sendable {
     /// What it happened to, where that is not the namespace as such.
     package enum Subject: Sendable {
         case wire(Wire)
+        case attachment(Attachment)
         case link(Link)
         case address(Address)
         case route(Route)
+    }
+
+    /// An attachment to a CNI network, as far as its events tell.
+    package struct Attachment: Sendable {
+        package let id: String
+        package let network: String
+        package let interface: String
     }
 
     /// A link, as far as its events tell.

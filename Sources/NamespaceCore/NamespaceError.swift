@@ -1,3 +1,4 @@
+package import CNI
 package import LinuxKit
 import SystemPackage
 
@@ -36,6 +37,15 @@ package struct NamespaceError: Error, Sendable {
         /// What was to be adopted is no network namespace.
         case notANetworkNamespace
         case processNotFound
+        /// No CNI network of the name is configured.
+        case networkNotFound
+        /// A CNI plugin refused or failed, or is not there.
+        case pluginFailed
+        /// A CNI plugin took too long, and was killed.
+        case pluginTimedOut
+        case attachmentNotFound
+        /// There is an attachment of the same key, or of the same interface of the namespace.
+        case attachmentExists
         case linkNotFound
         case linkTaken
         /// There is no such address, route, neighbour or rule.
@@ -73,12 +83,34 @@ package struct NamespaceError: Error, Sendable {
     package let cause: SystemError?
     /// The processes inside, for `.inUse`.
     package let processes: [Int32]
+    /// Which plugin failed at what, and in which way.
+    package let plugin: CNIError?
 
-    package init(_ code: Code, _ message: String, cause: SystemError? = nil, processes: [Int32] = []) {
+    package init(
+        _ code: Code, _ message: String, cause: SystemError? = nil, processes: [Int32] = [], plugin: CNIError? = nil
+    ) {
         self.code = code
         self.message = message
         self.cause = cause
         self.processes = processes
+        self.plugin = plugin
+    }
+}
+
+extension NamespaceError {
+    /// Puts what went wrong with a CNI network into the words of what was being done.
+    package init(_ error: CNIError) {
+        switch error.reason {
+        case .networkNotFound: self.init(.networkNotFound, error.message)
+        case .attached: self.init(.attachmentExists, error.message)
+        case .timedOut: self.init(.pluginTimedOut, error.message, plugin: error)
+        case .system(let cause) where cause.operation == .spawn:
+            self.init(.pluginFailed, error.message, cause: cause, plugin: error)
+        case .system(let cause) where error.plugin != nil: self.init(cause)
+        case .system(let cause):
+            self.init(.storageFailure, "The directory of CNI attachments cannot be read or written.", cause: cause)
+        default: self.init(.pluginFailed, error.message, plugin: error)
+        }
     }
 }
 

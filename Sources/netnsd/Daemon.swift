@@ -1,5 +1,6 @@
 import API
 import ArgumentParser
+import CNI
 import Glibc
 import LinuxKit
 import Logging
@@ -54,6 +55,8 @@ struct Daemon {
             dns: DNSFiles(directory: FilePath(settings.etcDirectory), namespaces: kernel.directory), bootID: bootID,
             logger: logger, leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
         let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
+        let attachments = Attachments(
+            manager: manager, networks: Networks(settings.networks.configuration, logger: logger), logger: logger)
         let hostLinks = try HostLinks(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
         let watch = LinkWatch(manager: manager, logger: logger)
         defer { watch.stop() }
@@ -67,16 +70,16 @@ struct Daemon {
             let found = try await manager.start()
             try await hostLinks.start()
             try await wires.start()
+            await attachments.start()
             await manager.admit(watch)
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: APIHandler(
-                    manager: manager, wires: wires, watch: watch, hostLinks: hostLinks, workers: settings.workers,
-                    access: access,
-                    limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool,
-                    sysctls: settings.sysctls,
-                    linkMetrics: settings.telemetry.linkMetrics, audit: audit, logger: logger),
+                    manager: manager, wires: wires, watch: watch, hostLinks: hostLinks, attachments: attachments,
+                    workers: settings.workers, access: access, limits: settings.limits.admission, lifecycle: lifecycle,
+                    pool: workers, warm: pool, sysctls: settings.sysctls, linkMetrics: settings.telemetry.linkMetrics,
+                    audit: audit, logger: logger),
                 logger: logger)
             logger.notice(
                 "netnsd is ready",
@@ -94,12 +97,14 @@ struct Daemon {
             pool.close()
         } catch {
             await manager.stop()
+            await attachments.stop()
             await workers.stop()
             await audit?.close()
             throw error
         }
         let lastResort = Task { try await leaveBehindWhatIsStuck() }
         await manager.stop()
+        await attachments.stop()
         await workers.stop()
         lastResort.cancel()
         await audit?.close()

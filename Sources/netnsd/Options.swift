@@ -50,6 +50,8 @@ struct Options: ParsableArguments {
 
     @OptionGroup var pool: PoolOptions
 
+    @OptionGroup(title: "CNI networks") var networks: NetworkOptions
+
     @OptionGroup(title: "Limits") var limits: LimitOptions
 
     @Option(help: "trace, debug, info, notice, warning, error or critical. [NETNSD_LOG_LEVEL] (default: info)")

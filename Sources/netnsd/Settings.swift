@@ -23,6 +23,7 @@ struct Settings {
     let sysctls: SysctlAllowList
     let workers: Int
     let warmNamespaces: Int
+    let networks: NetworkSettings
     let limits: LimitSettings
     let logLevel: Logger.Level
     let logFormat: LogFormat
@@ -51,6 +52,7 @@ struct Settings {
         workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors
         guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
         warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
+        networks = try NetworkSettings(options.networks, environment: environment)
         var limits = try LimitSettings(options.limits, environment: environment)
         limits.server.threads = try options.httpThreads ?? parsed("HTTP_THREADS", { Int($0) }) ?? max(1, processors / 2)
         guard (1...256).contains(limits.server.threads) else {

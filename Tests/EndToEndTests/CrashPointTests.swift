@@ -7,7 +7,8 @@ import Testing
 struct CrashPointTests {
     @Test("Every point is killed at")
     func complete() {
-        #expect(Set(CrashCase.all.map(\.point)) == Set(CrashPoint.allCases))
+        // Attachments need plugins, and have tests of their own.
+        #expect(Set(CrashCase.all.map(\.point)) == Set(CrashPoint.allCases).subtracting([.attachmentUnanswered]))
     }
 
     @Test(

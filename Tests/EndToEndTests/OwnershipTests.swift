@@ -38,6 +38,8 @@ struct OwnershipTests {
                 ("PATCH", "/v1/namespaces/a", #"{"labels":{"x":"y"}}"#, "change-others", 200),
                 ("POST", "/v1/namespaces/a/renew", nil, "change-others", 200),
                 ("GET", "/v1/namespaces/a/processes", nil, "inspect-others", 200),
+                ("POST", "/v1/namespaces/a/attachments", #"{"network":"none"}"#, "change-others", 422),
+                ("DELETE", "/v1/namespaces/a/attachments/none", nil, "change-others", 204),
                 ("DELETE", "/v1/namespaces/a?ifUnused=true", nil, "delete-others", 204),
             ]
             for change in changes {

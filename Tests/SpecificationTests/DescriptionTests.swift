@@ -40,7 +40,7 @@ struct DescriptionTests {
                     "\(identifier) \(status)")
             }
         }
-        #expect(identifiers.count == 50)
+        #expect(identifiers.count == 58)
     }
 
     @Test("Every operation may find the request malformed, its body too long and the daemon stopping")
@@ -145,7 +145,7 @@ struct DescriptionTests {
             }
         }
         #expect(count >= 30)
-        #expect(maps == 3)
+        #expect(maps == 4)
     }
 
     @Test("Every example is valid")

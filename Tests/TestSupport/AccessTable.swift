@@ -71,7 +71,26 @@ package struct AccessRow: Sendable, CustomStringConvertible {
                 "GET", "/v1/processes/{pid}/namespace", "operator", "inspect", "/v1/processes/\(getpid())/namespace",
                 answers: [200]),
             AccessRow("POST", "/v1/namespaces:prune", "admin", "prune", answers: [200]),
-        ] + inside
+        ] + inside + attachments
+
+    /// What CNI plugins put into a namespace.
+    private static let attachments = [
+        AccessRow(
+            "GET", "/v1/namespaces/{name}/attachments", "viewer", "read", "/v1/namespaces/none/attachments",
+            answers: [404]),
+        AccessRow(
+            "POST", "/v1/namespaces/{name}/attachments", "operator", "change", "/v1/namespaces/none/attachments",
+            body: #"{"network":"none"}"#, answers: [404]),
+        AccessRow(
+            "GET", "/v1/namespaces/{name}/attachments/{attachment}", "viewer", "read",
+            "/v1/namespaces/none/attachments/none", answers: [404]),
+        AccessRow(
+            "DELETE", "/v1/namespaces/{name}/attachments/{attachment}", "operator", "change",
+            "/v1/namespaces/none/attachments/none", answers: [404]),
+        AccessRow(
+            "POST", "/v1/namespaces/{name}/attachments/{attachment}/check", "operator", "change",
+            "/v1/namespaces/none/attachments/none/check", answers: [404]),
+    ]
 
     private static let inside = [
         AccessRow(

@@ -19,10 +19,13 @@ package struct DaemonHome: Sendable {
     package var etcDirectory: String { root + "/etc" }
     package var socket: String { root + "/socket" }
     package var log: String { root + "/log" }
+    /// Where networks are configured for it, and where attachments are kept.
+    package var networks: String { root + "/net.d" }
+    package var networkCache: String { root + "/cni" }
     package var arguments: [String] {
         [
             "--netns-dir", netnsDirectory, "--state-dir", stateDirectory, "--netns-etc-dir", etcDirectory,
-            "--socket", socket,
+            "--socket", socket, "--cni-conf-dir", networks, "--cni-cache-dir", networkCache,
         ]
     }
 

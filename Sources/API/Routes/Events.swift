@@ -96,6 +96,12 @@ extension JSONWriter {
         switch event.subject {
         case nil: break
         case .wire(let wire)?: member("wire") { $0.members(of: wire) }
+        case .attachment(let attachment)?:
+            member("attachment") { writer in
+                writer.member("id", attachment.id)
+                writer.member("network", attachment.network)
+                writer.member("interface", attachment.interface)
+            }
         case .link(let link)?: member("link") { $0.members(of: link) }
         case .address(let address)?:
             member("address") { writer in

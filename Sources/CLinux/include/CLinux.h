@@ -107,6 +107,16 @@ void clinux_rtnetlink_discard(int netlink);
 // Gives a namespace an id there unless it has one (RTM_NEWNSID, ip-netns(8) set); not for a socket that hears of links
 int clinux_rtnetlink_identify(int netlink, int namespace);
 
+// Programs: posix_spawn(3) in a process group of its own, with nothing open but the three given descriptors, every signal
+// as it is by default and none blocked; answers the process
+int clinux_spawn(const char *path, char *const *arguments, char *const *environment, const int *standard);
+int clinux_pipe(int *reader /* does not block */, int *writer);
+int clinux_memory_file(const char *name);
+int clinux_rewind(int descriptor);
+int clinux_process_descriptor(int process); // pidfd_open(2): readable once the process has ended
+int clinux_kill_group(int group);
+int clinux_reap(int process, int *signal); // answers the exit status; 0 and the signal where one ended it
+
 // poll(2) on the three that wake a watcher, -1 for one that shall not; a mountinfo's change is reported once only
 #define CLINUX_WOKEN_BY_EVENT 1
 #define CLINUX_WOKEN_BY_NOTIFY 2

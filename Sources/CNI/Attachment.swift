@@ -1,0 +1,126 @@
+package import JSONText
+
+/// What an attachment is known by, in libcni's cache and to IPAM plugins.
+package struct AttachmentKey: Sendable, Hashable {
+    package let network: String
+    package let containerID: String
+    /// The interface's name inside the namespace.
+    package let interface: String
+
+    package init(network: String, containerID: String, interface: String) {
+        self.network = network
+        self.containerID = containerID
+        self.interface = interface
+    }
+
+    /// The name of the file that libcni keeps it in.
+    package var id: String { "\(network)-\(containerID)-\(interface)" }
+}
+
+/// What runtimes say of an attachment besides the network's configuration.
+package struct RuntimeConfiguration: Sendable, Equatable {
+    /// The path of the network namespace's file.
+    package var namespace: String
+    /// The pairs of `CNI_ARGS`, in order.
+    package var arguments: [(key: String, value: String)]
+    /// By capability; a plugin gets those that it has declared.
+    package var capabilities: [String: JSONValue]
+
+    package init(
+        namespace: String, arguments: [(key: String, value: String)] = [], capabilities: [String: JSONValue] = [:]
+    ) {
+        self.namespace = namespace
+        self.arguments = arguments
+        self.capabilities = capabilities
+    }
+
+    package static func == (left: RuntimeConfiguration, right: RuntimeConfiguration) -> Bool {
+        left.namespace == right.namespace && left.capabilities == right.capabilities
+            && left.arguments.elementsEqual(right.arguments) { $0 == $1 }
+    }
+}
+
+/// A network interface that a network's plugins have put into a namespace, as the cache tells of it.
+package struct Attachment: Sendable {
+    package let key: AttachmentKey
+    package var runtime: RuntimeConfiguration
+    /// The configuration list that it was made by.
+    package var configuration: [UInt8]
+    /// What the last plugin of the chain answered to ADD; nil while, or because, that has not come to its end.
+    package var result: JSONValue?
+    /// When the file was last written, in nanoseconds since 1970.
+    package var modified: Int64
+
+    package init(
+        _ key: AttachmentKey, _ runtime: RuntimeConfiguration, configuration: [UInt8], result: JSONValue? = nil,
+        modified: Int64 = 0
+    ) {
+        self.key = key
+        self.runtime = runtime
+        self.configuration = configuration
+        self.result = result
+        self.modified = modified
+    }
+
+    /// The version of the specification that the result is written in.
+    package var version: String? { result?["cniVersion"]?.string }
+}
+
+// MARK: - As libcni writes it
+
+extension Attachment {
+    /// The value of `kind` in every such file.
+    private static let kind = "cniCacheV1"
+
+    /// The file's text: `cachedInfo` of libcni/api.go, member by member.
+    var text: [UInt8] {
+        var writer = JSONWriter(capacity: 2048)
+        writer.object { writer in
+            writer.member("kind", Self.kind)
+            writer.member("containerId", key.containerID)
+            writer.member("config", Base64.encode(configuration))
+            writer.member("ifName", key.interface)
+            writer.member("networkName", key.network)
+            if !runtime.namespace.isEmpty { writer.member("netns", runtime.namespace) }
+            if !runtime.arguments.isEmpty {
+                writer.key("cniArgs")
+                writer.array(of: runtime.arguments) { (writer, pair) in
+                    writer.array { writer in
+                        writer.value(pair.key)
+                        writer.value(pair.value)
+                    }
+                }
+            }
+            if !runtime.capabilities.isEmpty {
+                writer.key("capabilityArgs")
+                writer.value(.object(runtime.capabilities))
+            }
+            if let result {
+                writer.key("result")
+                writer.value(result)
+            }
+        }
+        return writer.bytes
+    }
+
+    /// Reads a file, whoever wrote it; nil for what tells of no attachment. Unknown members are passed over.
+    init?(parsing text: [UInt8], modified: Int64) {
+        guard let value = try? JSONValue(parsing: text, depthLimit: 80), value["kind"]?.string == Self.kind,
+            let container = value["containerId"]?.string, let interface = value["ifName"]?.string,
+            let network = value["networkName"]?.string, !container.isEmpty, !interface.isEmpty, !network.isEmpty
+        else { return nil }
+        key = AttachmentKey(network: network, containerID: container, interface: interface)
+        runtime = RuntimeConfiguration(
+            namespace: value["netns"]?.string ?? "",
+            arguments: (value["cniArgs"]?.array ?? []).compactMap { pair in
+                guard let pair = pair.array, pair.count == 2, let key = pair[0].string, let value = pair[1].string
+                else { return nil }
+                return (key, value)
+            },
+            capabilities: value["capabilityArgs"]?.object ?? [:])
+        configuration = value["config"]?.string.flatMap(Base64.decode) ?? []
+        let result = value["result"]
+        self.result = result?.object == nil ? nil : result
+        self.modified = modified
+    }
+}

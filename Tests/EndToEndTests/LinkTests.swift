@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("Links", .tags(.endToEnd), .timeLimit(.minutes(3)))
+@Suite("Links over HTTP", .tags(.endToEnd), .timeLimit(.minutes(3)))
 struct LinkTests {
     static let links = "/v1/namespaces/a/links"
 

@@ -148,6 +148,9 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "WiringTests", dependencies: ["NamespaceCore", "Netlink", "Wiring", system], swiftSettings: strict
+        ),
         .testTarget(name: "SpecificationTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",

@@ -9,6 +9,9 @@ extension NamespaceError {
         let words = cause.explanation.map { ": \($0)." } ?? "."
         if cause.lacksKind { return (.notSupported, "This kernel lacks the module for that\(words)") }
         switch (cause.operation, cause.errno) {
+        case (.addLink, .notSupported):
+            // Such as a bridge's VLAN filtering, which is an option of the kernel's build.
+            return (.notSupported, "This kernel does not support that\(words)")
         case (.addLink, .fileExists), (.changeLink, .fileExists), (.moveLink, .fileExists):
             return (.linkTaken, "There is a link of this name already; choose another name or delete it.")
         case (.findLink, .noSuchDevice), (.addLink, .noSuchDevice), (.changeLink, .noSuchDevice),

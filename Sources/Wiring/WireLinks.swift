@@ -82,18 +82,20 @@ enum WireLinks {
         return try sockets.b.linkIndex(wire.b.link) == nil
     }
 
-    /// Deletes both links through the end that is in `namespace`.
+    /// Deletes both links through an end that is in `namespace`.
     ///
-    /// - Throws: `.findLink` with `.noSuchAddressOrDevice` when that is not there, or no veth any more.
+    /// - Throws: `.findLink` with `.noSuchDevice` when none is there, or no veth any more.
     static func delete(
         _ wire: Wire, in namespace: OpenNamespace, named name: NamespaceName, on thread: inout KernelThread
     ) throws(SystemError) {
         let socket = try namespace.socket(on: &thread)
-        let end = wire.a.namespace == name ? wire.a : wire.b
-        guard let link = try socket.link(end.link), link.kind == "veth" else {
-            throw .missing(end.link)
+        for end in [wire.a, wire.b] where end.namespace == name {
+            guard let link = try socket.link(end.link), link.kind == "veth" else { continue }
+            try socket.perform(.deleteLink(link.index))
+            // With one link goes the other.
+            return
         }
-        try socket.perform(.deleteLink(link.index))
+        throw .missing(wire.a.namespace == name ? wire.a.link : wire.b.link)
     }
 
     private static func sockets(

@@ -48,18 +48,27 @@ package actor WireManager {
         let (store, bootID, manager) = (store, bootID, manager)
         try await manager.reserving(wire.namespaces) { () async throws(NamespaceError) in
             try await manager.check(.change, on: wire.namespaces, by: authority)
-            try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
-                try store.begin(wire, bootID: bootID)
-                CrashPoint.wireUnmade.pass()
-                do throws(SystemError) {
-                    try WireLinks.make(wire, in: open, on: &thread)
-                    CrashPoint.wireMade.pass()
-                    try store.commit(id)
-                } catch {
-                    // The next start finds a record of nothing otherwise, and removes it.
-                    try? store.abandon(id)
-                    throw error
+            do throws(NamespaceError) {
+                try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
+                    do throws(SystemError) {
+                        try store.begin(wire, bootID: bootID)
+                        CrashPoint.wireUnmade.pass()
+                        try WireLinks.make(wire, in: open, on: &thread)
+                        CrashPoint.wireMade.pass()
+                        do throws(SystemError) {
+                            try store.commit(id)
+                        } catch {
+                            try? WireLinks.unmake(wire, in: open, on: &thread)
+                            throw error
+                        }
+                    } catch {
+                        // The next start finds a record of nothing otherwise, and removes it.
+                        try? store.abandon(id)
+                        throw error
+                    }
                 }
+            } catch {
+                throw error.namingModule(for: wire)
             }
             await self.add(wire)
             manager.events.append(.wireCreated, in: wire.a.namespace, .wire(wire.event))
@@ -132,17 +141,22 @@ package actor WireManager {
             if let aToB { wire.a.impairment = aToB }
             if let bToA { wire.b.impairment = bToA }
             let after = wire
-            let state = try await manager.visitingHeld(names) { (open, thread) throws(SystemError) in
-                let state = try WireLinks.state(of: before, in: open, on: &thread)
-                guard state != .broken else { throw .missing(before.a.link) }
-                do throws(SystemError) {
-                    try WireLinks.impair(after, in: open, on: &thread)
-                    try store.replace(after, bootID: bootID)
-                } catch {
-                    try? WireLinks.impair(before, in: open, on: &thread)
-                    throw error
+            let state: WireStatus.State
+            do throws(NamespaceError) {
+                state = try await manager.visitingHeld(names) { (open, thread) throws(SystemError) in
+                    let state = try WireLinks.state(of: before, in: open, on: &thread)
+                    guard state != .broken else { throw .missing(before.a.link) }
+                    do throws(SystemError) {
+                        try WireLinks.impair(after, in: open, on: &thread)
+                        try store.replace(after, bootID: bootID)
+                    } catch {
+                        try? WireLinks.impair(before, in: open, on: &thread)
+                        throw error
+                    }
+                    return state
                 }
-                return state
+            } catch {
+                throw error.namingModule(for: after)
             }
             await self.add(after)
             manager.events.append(.wireChanged, in: after.a.namespace, .wire(after.event))
@@ -242,7 +256,8 @@ extension WireManager {
             logger.warning("an unreadable wire was set aside", metadata: ["path": "\(path)"])
         }
         for wire in contents.unfinished {
-            await undo(wire)
+            // One that asked for the links of a wire that there is would have been refused: those are not its own.
+            if !contents.wires.contains(where: { $0.sharesLink(with: wire) }) { await undo(wire) }
             try await manager.working { () throws(SystemError) in try store.abandon(wire.id) }
         }
         for wire in contents.wires {
@@ -283,7 +298,26 @@ extension WireManager {
     }
 }
 
+extension NamespaceError {
+    /// Names the module that the wire's impairment takes, where the kernel lacks it.
+    fileprivate func namingModule(for wire: Wire) -> NamespaceError {
+        guard code == .notSupported, cause?.operation == .addQueueDiscipline else { return self }
+        let wantsEmulation = wire.a.impairment.wantsEmulation || wire.b.impairment.wantsEmulation
+        return NamespaceError(
+            code,
+            "This kernel lacks the module \(wantsEmulation ? "sch_netem" : "sch_tbf"), which the impairment takes.",
+            cause: cause)
+    }
+}
+
 extension Wire {
+    /// Whether a link of one has the name of a link of the other in the same namespace.
+    func sharesLink(with other: Wire) -> Bool {
+        [a, b].contains { end in
+            [other.a, other.b].contains { $0.namespace == end.namespace && $0.link == end.link }
+        }
+    }
+
     var event: Event.Wire {
         Event.Wire(
             id: id.description, a: .init(namespace: a.namespace, link: a.link.description),

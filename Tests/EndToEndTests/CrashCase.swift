@@ -17,10 +17,12 @@ struct CrashCase: Sendable, CustomTestStringConvertible {
     /// How the same request is answered then, and what is there after it.
     let retryStatus: Int
     let after: [String: String]
+    /// The wires after the request was made again; before that there is none.
+    var wiresAfter: [String] = []
 
     var testDescription: String { "\(point.rawValue): \(method) \(path) \(body ?? "") \(key ?? "")" }
 
-    static let all = creates + keyed + batches + deletes + patches + adoptions
+    static let all = creates + keyed + batches + deletes + patches + adoptions + wires
 
     private static let collection = "/v1/namespaces"
     private static let a = "/v1/namespaces/a"
@@ -121,5 +123,21 @@ struct CrashCase: Sendable, CustomTestStringConvertible {
             point: point, method: "POST", path: collection,
             body: #"{"name":"a","labels":{"v":"1"},"from":{"path":"$NETNS/ext"}}"#, hasExternal: true, left: [left],
             retryStatus: retryStatus, after: ["a": "1", "ext": "external"])
+    }
+
+    private static let wires = [CrashPoint.wireUnmade, .wireMade].flatMap { [wire($0, to: "a"), wire($0, to: "b")] }
+
+    /// Between two namespaces, or two links of one.
+    private static func wire(_ point: CrashPoint, to other: String) -> CrashCase {
+        let labels = ["a": "1", "b": "1"]
+        return CrashCase(
+            point: point, method: "POST", path: "/v1/wires",
+            body: """
+                {"id":"w","a":{"namespace":"a","link":"x","addresses":["10.0.0.1/24"]},
+                "b":{"namespace":"\(other)","link":"y","addresses":["10.0.0.2/24"]},
+                "impairment":{"aToB":{"rateBitsPerSecond":1000000}}}
+                """,
+            before: labels.keys.sorted().map { (path: "/v1/namespaces/\($0)", body: #"{"labels":{"v":"1"}}"#) },
+            left: [labels], retryStatus: 201, after: labels, wiresAfter: ["w"])
     }
 }

@@ -28,6 +28,7 @@ struct CrashPointTests {
                 #expect(crash.left.contains { $0 == left }, "\(left)")
                 #expect(home.names == left.keys.sorted())
                 try expectRecords(home, daemon, left)
+                try await expectWires(home, daemon, [])
                 let cookies = try await cookies(daemon)
 
                 let retry = try await send(crash, to: daemon)
@@ -44,7 +45,21 @@ struct CrashPointTests {
                     #expect(try await labels(daemon) == after)
                 }
                 try expectRecords(home, daemon, after)
+                try await expectWires(home, daemon, crash.wiresAfter)
             }
+        }
+    }
+
+    /// A record for each wire, whole, and no link of any other.
+    private func expectWires(_ home: DaemonHome, _ daemon: Daemon, _ ids: [String]) async throws {
+        let wires = try await daemon.send("GET", "/v1/wires").json["wires"]?.array ?? []
+        #expect(wires.compactMap { $0["id"]?.string } == ids)
+        #expect(wires.allSatisfy { $0["state"] == "up" })
+        #expect(home.wireRecords == ids.map { $0 + ".json" })
+        for name in home.names where home.names.count < 10 {
+            let links = wires.flatMap { wire in ["a", "b"].compactMap { wire[$0] } }
+                .filter { $0["namespace"]?.string == name }.compactMap { $0["link"]?.string }
+            #expect(try await home.ipLinks(name).sorted() == (links + ["lo"]).sorted())
         }
     }
 

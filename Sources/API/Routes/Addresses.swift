@@ -91,9 +91,17 @@ extension Fields {
             throw problem("peer", "The peer's address is of the same family.")
         }
         order.scope = try scope()
-        order.label = try linkName("label")?.text
+        order.label = try label()
         if order.label != nil, address.family != .v4 { throw problem("label", "Only IPv4 addresses have labels.") }
         return order
+    }
+
+    /// As long as a link's name, and with what that may not have: `eth0:1` is usual.
+    private func label() throws(Problem) -> String? {
+        guard let label = try string("label") else { return nil }
+        guard (1...LinkName.maximumBytes).contains(label.utf8.count), label.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f })
+        else { throw problem("label", "The value is 1 to 15 bytes without white space, such as eth0:1.") }
+        return label
     }
 
     /// How far an address or a route reaches.

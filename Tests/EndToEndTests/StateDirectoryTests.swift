@@ -55,13 +55,7 @@ struct StateDirectoryTests {
     func noRoomForTheAnswer() async throws {
         try await withStateDisk { home in
             let (first, key) = try await withDaemon(in: home) { daemon in
-                // The record of what is deleted is a file with room, which the next record gets.
-                // It is the next one only if none is being made in advance any more.
-                try await eventually(within: 10, "spare files") {
-                    try FileManager.default.contentsOfDirectory(atPath: home.stateDirectory + "/spare").count >= 512
-                }
-                try await daemon.send("PUT", Self.a)
-                try await daemon.send("DELETE", Self.a)
+                try await leaveRoomForOneRecord(daemon)
                 try fill(home)
                 let key = ["Idempotency-Key: k"]
                 let first = try await daemon.send("POST", Self.collection, body: Self.labelled, headers: key)
@@ -79,6 +73,23 @@ struct StateDirectoryTests {
                 #expect(third.status == 201)
                 #expect(third.body == first.body)
                 #expect(home.names == ["a"])
+            }
+        }
+    }
+
+    /// The record of what is deleted is a file with room, which the next record gets: unless an empty one was made in
+    /// advance meanwhile, for then there are enough.
+    private func leaveRoomForOneRecord(_ daemon: Daemon) async throws {
+        let spares = daemon.home.stateDirectory + "/spare"
+        let manager = FileManager.default
+        try await eventually(within: 10, "spare files") {
+            try manager.contentsOfDirectory(atPath: spares).count >= 512
+        }
+        try await eventually(within: 20, "a spare file with room") {
+            try await daemon.send("PUT", Self.a)
+            try await daemon.send("DELETE", Self.a)
+            return try manager.contentsOfDirectory(atPath: spares).contains { name in
+                try manager.attributesOfItem(atPath: "\(spares)/\(name)")[.size] as? Int ?? 0 > 0
             }
         }
     }

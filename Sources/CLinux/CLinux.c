@@ -210,3 +210,25 @@ int clinux_wait(int event, int notify, int mounts, int milliseconds) {
     return (waited[0].revents != 0 ? CLINUX_WOKEN_BY_EVENT : 0) | (waited[1].revents != 0 ? CLINUX_WOKEN_BY_NOTIFY : 0) |
            (waited[2].revents != 0 ? CLINUX_WOKEN_BY_MOUNTS : 0);
 }
+
+static cpu_set_t processors_at_start;
+
+__attribute__((constructor)) static void remember_processors(void) {
+    if (sched_getaffinity(0, sizeof processors_at_start, &processors_at_start) != 0)
+        CPU_ZERO(&processors_at_start);
+}
+
+int clinux_avoid_processor(int thread, int processor) {
+    cpu_set_t set = processors_at_start;
+    if (processor >= 0 && processor < CPU_SETSIZE)
+        CPU_CLR(processor, &set);
+    if (CPU_COUNT(&set) == 0)
+        return -EINVAL;
+    return answer(sched_setaffinity(thread, sizeof set, &set));
+}
+
+int clinux_processor(void) { return sched_getcpu(); }
+
+int clinux_processor_count(void) { return CPU_COUNT(&processors_at_start); }
+
+int clinux_thread_id(void) { return gettid(); }

@@ -9,6 +9,12 @@ package protocol Preparation: Sendable {
     /// How long a thread is to have had no job before it does a piece of the work; nil when there will be none to do.
     var delay: Duration? { get }
 
+    /// Whether more of it is wanted at once.
+    var isPressing: Bool { get }
+
+    /// Takes what calls an idle thread at once, for when a piece of the work is wanted sooner than that.
+    func setCall(_ call: @escaping @Sendable () -> Void)
+
     /// Does one piece. Jobs that arrive meanwhile are other threads', or wait.
     func perform(on thread: inout KernelThread)
 }
@@ -27,8 +33,10 @@ package final class KernelWorkers: Sendable {
         var idle: [DispatchSemaphore] = []
         var threads = 0
         var isPreparing = false
-        /// A job that waits for the preparation under way.
-        var joined: Job?
+        /// The threads', as gettid(2) has them.
+        var ids: Set<CInt> = []
+        /// Whether the next thread without a job is to prepare something.
+        var isCalled = false
         var isStopping = false
         var stopped: [CheckedContinuation<Void, Never>] = []
     }
@@ -42,6 +50,8 @@ package final class KernelWorkers: Sendable {
     /// Whether a thread is looking out for a job, so that none need be woken.
     private let isWatched = Atomic<Bool>(false)
     private let begun = Atomic<Int>(0)
+    /// The processor on which the latest job was submitted; -1 before that.
+    private let callersProcessor = Atomic<CInt>(-1)
     private let home: HomeNamespace
     private let idleWork: @Sendable () -> Bool
     private let preparation: (any Preparation)?
@@ -62,6 +72,7 @@ package final class KernelWorkers: Sendable {
         self.preparation = preparation
         self.idleWork = idleWork
         home = try HomeNamespace()
+        preparation?.setCall { [weak self] in self?.callForPreparation() }
         for _ in 0..<count { try startThread() }
     }
 
@@ -80,11 +91,7 @@ package final class KernelWorkers: Sendable {
     ///
     /// Once queued, the job runs to its end even if the calling task is cancelled: a half-made namespace would be worse
     /// than one nobody waits for.
-    ///
-    /// - Parameter joinsPreparation: Whether the thread that is preparing something now, if one is, is to run the job
-    ///   when it is done with that, rather than another thread now.
     package func run<Value: Sendable>(
-        joinsPreparation: Bool = false,
         _ body: @escaping @Sendable (inout KernelThread) throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
         let queued = SystemTime.monotonicNanoseconds
@@ -103,7 +110,7 @@ package final class KernelWorkers: Sendable {
                 tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
                 continuation.resume(returning: result)
             }
-            guard submit(job, joinsPreparation: joinsPreparation) else {
+            guard submit(job) else {
                 continuation.resume(returning: .failure(SystemError(.submitJob, errno: .canceled)))
                 return
             }
@@ -112,14 +119,11 @@ package final class KernelWorkers: Sendable {
     }
 
     /// Queues a job and wakes a thread for it if one sleeps; false says that the pool has been stopped.
-    private func submit(_ job: @escaping Job, joinsPreparation: Bool) -> Bool {
+    private func submit(_ job: @escaping Job) -> Bool {
         let priority = Self.priority
+        callersProcessor.store(clinux_processor(), ordering: .relaxed)
         let (isAccepted, sleeper) = state.withLock { state -> (Bool, DispatchSemaphore?) in
             guard !state.isStopping else { return (false, nil) }
-            if joinsPreparation, state.isPreparing, state.joined == nil {
-                state.joined = job
-                return (true, nil)
-            }
             state.queue.append(job, priority)
             queueLength.store(state.queue.count, ordering: .relaxed)
             if state.queue.count == 1, isWatched.load(ordering: .relaxed) { return (true, nil) }
@@ -163,6 +167,9 @@ package final class KernelWorkers: Sendable {
         _ = unsafe clinux_name_thread("netnsd-kernel")
         let pool = unsafe Unmanaged<KernelWorkers>.fromOpaque(context).takeRetainedValue()
         var thread = KernelThread(home: pool.home)
+        let id = clinux_thread_id()
+        pool.state.withLock { _ = $0.ids.insert(id) }
+        defer { pool.state.withLock { _ = $0.ids.remove(id) } }
         // What keeps it out may last, and its replacement, and that one's, would have the processor to themselves.
         if !thread.isHome { usleep(homelessPause) }
         let wakeUp = DispatchSemaphore(value: 0)
@@ -190,7 +197,7 @@ package final class KernelWorkers: Sendable {
     private func next(_ wakeUp: DispatchSemaphore, on thread: inout KernelThread) -> Job? {
         let pause = preparation?.delay ?? Self.idlePause
         watchForJob(for: min(pause, Self.watchTime))
-        if pause <= Self.watchTime, let job = prepare(on: &thread) { return job }
+        if pause <= Self.watchTime { prepare(on: &thread) }
         return thread.isHome ? sleep(wakeUp, on: &thread) : nil
     }
 
@@ -199,30 +206,38 @@ package final class KernelWorkers: Sendable {
         var idleWorkAt: ContinuousClock.Instant? = .now + Self.idlePause
         var preparationAt = nextPreparation()
         while true {
-            let (job, isStopping) = state.withLock { state -> (Job?, Bool) in
+            let (job, isStopping, isCalled) = state.withLock { state -> (Job?, Bool, Bool) in
                 let job = state.queue.popFirst()
                 queueLength.store(state.queue.count, ordering: .relaxed)
-                if job == nil && !state.isStopping { state.idle.append(wakeUp) }
-                return (job, state.isStopping)
+                let isCalled = job == nil && state.isCalled
+                if isCalled { state.isCalled = false }
+                if job == nil && !isCalled && !state.isStopping { state.idle.append(wakeUp) }
+                return (job, state.isStopping, isCalled)
             }
             if job != nil || isStopping { return job }
+            if isCalled {
+                prepare(on: &thread)
+                guard thread.isHome else { return nil }
+                preparationAt = nextPreparation()
+                continue
+            }
             guard let end = [idleWorkAt, preparationAt].compactMap(\.self).min() else {
                 wakeUp.wait()
                 continue
             }
             if wakeUp.wait(until: end) { continue }
-            let isCalled = state.withLock { state in
+            let isSignalled = state.withLock { state in
                 guard let place = state.idle.firstIndex(where: { $0 === wakeUp }) else { return true }
                 state.idle.remove(at: place)
                 return false
             }
-            if isCalled {
+            if isSignalled {
                 wakeUp.wait()
                 continue
             }
             if let time = idleWorkAt, time <= .now { idleWorkAt = idleWork() ? .now + Self.idleRest : nil }
             guard let time = preparationAt, time <= .now else { continue }
-            if let job = prepare(on: &thread) { return job }
+            prepare(on: &thread)
             guard thread.isHome else { return nil }
             preparationAt = nextPreparation()
         }
@@ -232,27 +247,54 @@ package final class KernelWorkers: Sendable {
         preparation?.delay.map { .now + max($0, Self.leastSleep) }
     }
 
-    /// Prepares something, unless another thread does or a job waits; answers the job that has waited for it.
-    private func prepare(on thread: inout KernelThread) -> Job? {
+    /// Has an idle thread prepare something, if there is one and no job for it.
+    private func callForPreparation() {
+        let sleeper = state.withLock { state -> DispatchSemaphore? in
+            guard !state.isPreparing, !state.isStopping, state.queue.isEmpty else { return nil }
+            guard let sleeper = state.idle.popLast() else { return nil }
+            state.isCalled = true
+            return sleeper
+        }
+        sleeper?.signal()
+    }
+
+    /// Prepares something, and more while more is wanted at once, unless another thread does or a job waits.
+    private func prepare(on thread: inout KernelThread) {
+        guard let preparation else { return }
         let isFree = state.withLock { state in
             guard !state.isPreparing, !state.isStopping, state.queue.isEmpty else { return false }
             state.isPreparing = true
             return true
         }
-        guard isFree else { return nil }
-        preparation?.perform(on: &thread)
-        let isHome = thread.isHome
-        let (job, sleeper) = state.withLock { state -> (Job?, DispatchSemaphore?) in
-            state.isPreparing = false
-            guard let job = state.joined.take() else { return (nil, nil) }
-            if isHome { return (job, nil) }
-            // Another thread's, or that of this one's replacement.
-            state.queue.prepend(job)
-            queueLength.store(state.queue.count, ordering: .relaxed)
-            return (nil, state.idle.popLast())
+        guard isFree else { return }
+        let isApart = setApart()
+        repeat {
+            preparation.perform(on: &thread)
+        } while thread.isHome && preparation.isPressing && queueLength.load(ordering: .relaxed) == 0
+        if isApart { letTogether() }
+        state.withLock { $0.isPreparing = false }
+    }
+
+    /// Gives what prepares a processor of its own, where there is another one. In unshare(2) the kernel lets nobody else
+    /// have it: who submits jobs or runs them would wait there for as long, while another one is idle.
+    private func setApart() -> Bool {
+        let caller = callersProcessor.load(ordering: .relaxed)
+        guard caller >= 0, clinux_avoid_processor(0, caller) == 0 else { return false }
+        keepOthers(off: clinux_processor())
+        return true
+    }
+
+    private func letTogether() {
+        _ = clinux_avoid_processor(0, -1)
+        keepOthers(off: -1)
+    }
+
+    private func keepOthers(off processor: CInt) {
+        let own = clinux_thread_id()
+        // Under the lock, so that none ends and its id is another thread's.
+        state.withLock { state in
+            for id in state.ids where id != own { _ = clinux_avoid_processor(id, processor) }
         }
-        sleeper?.signal()
-        return job
     }
 
     /// How long a thread looks out for its next job before it sleeps, if it alone is at work: as long as a client that

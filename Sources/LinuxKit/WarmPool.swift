@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 import SystemPackage
@@ -57,6 +58,8 @@ package final class WarmPool: Preparation {
 
     fileprivate struct State: ~Copyable {
         var settings: InheritedSettings?
+        /// Calls a thread to make one at once.
+        var call: (@Sendable () -> Void)?
         var facts = Facts()
         var up: [WarmNamespace] = []
         var down: [WarmNamespace] = []
@@ -77,6 +80,9 @@ package final class WarmPool: Preparation {
     }
 
     private let state: Mutex<State>
+    /// How many were made, or tried to be.
+    private let made = Atomic<Int>(0)
+    private let canWait = clinux_processor_count() > 1
     private let availableMemory: @Sendable () -> UInt64?
     private let checkInterval: Duration
     /// What making one in advance took.
@@ -158,18 +164,51 @@ extension WarmPool {
     /// - Parameter up: Whether it is to have loopback up. One that has not may be answered nevertheless: to raise it is
     ///   dear, and a fraction of making another one.
     func take(up: Bool) -> WarmNamespace? {
+        // One that is being made will be there sooner than one that is begun now.
+        guard let taken = takeOne(up: up, isLast: false) else { return nil }
+        switch taken {
+        case .namespace(let namespace): return namespace
+        case .isBeingMade(let count):
+            let end = ContinuousClock.now + Self.patienceForOne
+            while made.load(ordering: .acquiring) == count, ContinuousClock.now < end {
+                for _ in 0..<8 { clinux_relax() }
+            }
+            guard case .namespace(let namespace)? = takeOne(up: up, isLast: true) else { return nil }
+            return namespace
+        }
+    }
+
+    private enum Taken {
+        case namespace(WarmNamespace)
+        /// The count of those made until now.
+        case isBeingMade(Int)
+    }
+
+    /// How long one that is being made may take, to be worth waiting for.
+    private static let patienceForOne = Duration.microseconds(700)
+
+    /// - Parameter isLast: Whether what is being made has been waited for.
+    private func takeOne(up: Bool, isLast: Bool) -> Taken? {
         var outdated: [WarmNamespace] = []
-        let taken = state.withLock { state -> WarmNamespace? in
-            guard !state.wanted.isEmpty else { return nil }
-            state.wanted.removeFirst()
-            state.wanted.append(up)
+        let (taken, call) = state.withLock { state -> (Taken?, (@Sendable () -> Void)?) in
+            guard !state.wanted.isEmpty else { return (nil, nil) }
+            if !isLast {
+                state.wanted.removeFirst()
+                state.wanted.append(up)
+            }
             if state.size > 0, state.settings?.haveChanged() ?? true { outdated = state.drop(.settings) }
-            let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
-            if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
             state.askedAt = .now
-            return taken
+            let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
+            if taken == nil, !isLast, state.making == up, canWait {
+                return (.isBeingMade(made.load(ordering: .relaxed)), nil)
+            }
+            if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
+            // The next create of a burst will find it made, or nearly.
+            let isWorthIt = taken != nil && state.size == 0 && state.making == nil && state.askedAt >= state.restsUntil
+            return (taken.map { .namespace($0) }, isWorthIt ? state.call : nil)
         }
         withExtendedLifetime(outdated) {}
+        call?()
         return taken
     }
 
@@ -185,15 +224,6 @@ extension WarmPool {
             return before
         }
         withExtendedLifetime(dropped) {}
-    }
-
-    /// Whether a namespace of the kind is being made, and there is none: a create does best to wait for that one.
-    package func isAwaited(up: Bool) -> Bool {
-        // Asked on threads that must not wait; whoever holds the lock may be reading settings.
-        state.withLockIfAvailable { state in
-            guard state.making == up else { return false }
-            return up ? state.up.isEmpty && state.down.isEmpty : state.down.isEmpty
-        } ?? false
     }
 
     /// Runs `body`, which makes a namespace, and runs it again when the kernel had no room for another one but will, now
@@ -248,6 +278,23 @@ extension WarmPool {
     /// How long after a create the next one is expected: while there are some, a burst has the processors to itself.
     private static let burstEnd = Duration.milliseconds(10)
 
+    /// Whether a burst of creates goes on that has the next one ask for what there is not.
+    package var isPressing: Bool {
+        state.withLock { state in
+            let now = ContinuousClock.now
+            return !state.wanted.isEmpty && now >= state.restsUntil && now - state.askedAt < Self.burstPause
+                && state.nextKind != nil
+        }
+    }
+
+    /// How long after one create the next one of a burst comes at the latest.
+    private static let burstPause = Duration.milliseconds(1)
+
+    package func setCall(_ call: @escaping @Sendable () -> Void) { state.withLock { $0.call = call } }
+
+    /// Whether one is being made now.
+    package var isMaking: Bool { state.withLockIfAvailable { $0.making != nil } ?? false }
+
     /// Makes one namespace, or looks at settings and memory again if that is due.
     package func perform(on thread: inout KernelThread) {
         let start = ContinuousClock.now
@@ -275,6 +322,7 @@ extension WarmPool {
         if !thread.isHome { result = .failure(SystemError(.setns, errno: .notPermitted)) }
         refills.add(nanoseconds: SystemTime.monotonicNanoseconds - begin)
         let excess = state.withLock { state in state.store(result, up: kind) }
+        made.add(1, ordering: .releasing)
         withExtendedLifetime(excess) {}
     }
 

@@ -6,6 +6,8 @@ import SystemPackage
 package struct NamespaceOrder: Sendable {
     package let name: NamespaceName
     package let kind: Creation.Kind
+    /// Called shortly before the order is filled, unless other work has the processors.
+    package let isNearlyDone: (@Sendable () -> Void)?
     /// Learns the namespace's identity before its name appears. Called on the job's thread, as `withdraw` is.
     package let announce: @Sendable (NamespaceIdentity) throws(SystemError) -> Void
     /// Undoes `announce` when the name will not appear.
@@ -115,9 +117,8 @@ package final class LinuxKernel: NamespaceKernel {
     ) async -> [Result<NamespaceStatus, SystemError>] {
         // Nobody waits for a batch by the moment, and it would leave nothing for those who do.
         let preferred = orders.count == 1 ? pool : nil
-        let joins = orders.count == 1 && isAwaited(orders[0])
         do throws(SystemError) {
-            return try await workers.run(joinsPreparation: joins) { [namespaces, pool] (thread) throws(SystemError) in
+            return try await workers.run { [namespaces, pool] (thread) throws(SystemError) in
                 var results: [Result<NamespaceStatus, SystemError>] = []
                 results.reserveCapacity(orders.count)
                 for order in orders {
@@ -136,14 +137,6 @@ package final class LinuxKernel: NamespaceKernel {
             }
         } catch {
             return orders.map { _ in .failure(error) }
-        }
-    }
-
-    /// Whether a namespace that would do for the order is being made in advance, and there is none.
-    private func isAwaited(_ order: NamespaceOrder) -> Bool {
-        switch order.kind {
-        case .new(let loopback): pool?.isAwaited(up: loopback == .up) ?? false
-        case .existing: false
         }
     }
 
@@ -290,7 +283,11 @@ extension NamespaceDirectory {
         case .new(let loopback):
             try create(
                 order.name.bytes, raisingLoopback: loopback == .up, mountID: mountID, from: source, on: &thread,
-                announce: order.announce, withdraw: order.withdraw)
+                announce: { (identity) throws(SystemError) in
+                    // A thread that looks out for the answer would take turns with this one.
+                    if pool?.isMaking != true { order.isNearlyDone?() }
+                    try order.announce(identity)
+                }, withdraw: order.withdraw)
         case .existing(let existing):
             try adopt(
                 existing, as: order.name.bytes, mountID: mountID, outOf: pool, on: &thread, announce: order.announce,

@@ -170,9 +170,8 @@ extension NamespaceManager {
     ) -> NamespaceOrder {
         let (store, logger) = (store, logger)
         return NamespaceOrder(
-            name: name, kind: creation.kind,
+            name: name, kind: creation.kind, isNearlyDone: creation.isNearlyDone,
             announce: { (identity) throws(SystemError) in
-                creation.isNearlyDone?()
                 try store.save(draft(identity), for: name)
             },
             withdraw: {

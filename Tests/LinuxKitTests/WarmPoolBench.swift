@@ -113,18 +113,20 @@ func withPool(
     if let failure { throw failure }
 }
 
-/// Takes long enough for a job to come meanwhile.
+/// Begins when it is called for, and takes until it is told that it is done.
 final class SlowPreparation: Preparation {
-    let isWanted = Mutex(true)
-    let thread = Mutex<UInt64?>(nil)
+    let call = Mutex<(@Sendable () -> Void)?>(nil)
+    /// Where it began.
+    let processor = Mutex<Int?>(nil)
     let isDone = Mutex(false)
 
-    var delay: Duration? { isWanted.withLock { $0 } ? .zero : nil }
+    var delay: Duration? { nil }
+    var isPressing: Bool { false }
+
+    func setCall(_ call: @escaping @Sendable () -> Void) { self.call.withLock { $0 = call } }
 
     func perform(on _: inout KernelThread) {
-        guard thread.withLock({ $0 }) == nil else { return }
-        thread.withLock { $0 = UInt64(pthread_self()) }
-        usleep(100_000)
-        isDone.withLock { $0 = true }
+        processor.withLock { $0 = Int(clinux_processor()) }
+        for _ in 0..<10_000 where !isDone.withLock({ $0 }) { usleep(1000) }
     }
 }

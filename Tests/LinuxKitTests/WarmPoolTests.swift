@@ -205,18 +205,32 @@ struct WarmPoolTests {
         }
     }
 
-    @Test("a job that joins what is being prepared runs when that is done, on the same thread")
-    func joining() async throws {
+    @Test("called for, a thread prepares at once, on a processor that the jobs keep off until it is done")
+    func called() async throws {
         let preparation = SlowPreparation()
         let workers = try KernelWorkers(count: 2, preparation: preparation)
-        defer { preparation.isWanted.withLock { $0 = false } }
-        while preparation.thread.withLock({ $0 }) == nil { try await Task.sleep(for: .milliseconds(1)) }
-        let thread = try await workers.run(joinsPreparation: true) { (_) throws(SystemError) in
-            UInt64(pthread_self())
-        }
-        #expect(preparation.thread.withLock { $0 } == thread)
-        #expect(preparation.isDone.withLock { $0 })
+        // Until a job was submitted, nobody knows whose processor to keep off.
+        let all = try await processors(of: workers)
+        try #require(all.count > 1)
+        try #require(preparation.call.withLock { $0 })()
+        try await eventually(within: 10, "the preparation") { preparation.processor.withLock { $0 } != nil }
+        let taken = try #require(preparation.processor.withLock { $0 })
+        let others = try await processors(of: workers)
+        preparation.isDone.withLock { $0 = true }
+        try await eventually(within: 10, "the processors") { try await processors(of: workers) == all }
         await workers.stop()
+        #expect(others.count == all.count - 1)
+        #expect(!others.contains(taken) || all.count > 2, "with more than two, it may have been moved meanwhile")
+    }
+
+    /// The processors that a job may have.
+    private func processors(of workers: KernelWorkers) async throws -> Set<Int> {
+        try await workers.run { (_) throws(SystemError) in
+            var set = cpu_set_t()
+            _ = sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
+            let words = withUnsafeBytes(of: set) { Array($0.bindMemory(to: UInt.self)) }
+            return Set((0..<words.count * 64).filter { words[$0 / 64] >> UInt($0 % 64) & 1 == 1 })
+        }
     }
 
     private func read(_ path: String) throws -> String {

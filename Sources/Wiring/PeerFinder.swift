@@ -70,13 +70,14 @@ struct PeerFinder {
 }
 
 extension NetlinkSocket {
-    /// Links with what belongs to them.
+    /// All links, or one of them, with what belongs to them.
     func views(
         of links: [Link], finding peers: inout PeerFinder, on thread: inout KernelThread
     ) throws(SystemError) -> [LinkView] {
-        // Of one of them, the others' names are needed only if it has a master or a peer beside it.
-        let isWhole = links.count != 1 || links[0].master != nil || links[0].lower != nil
-        let names = isWhole ? try linkNames() : [links[0].index: links[0].name]
+        // Several are all of them; of one, the others' names are needed only if it has a master or a peer beside it.
+        let isAlone = links.count == 1 && (links[0].master != nil || links[0].lower != nil)
+        let names =
+            isAlone ? try linkNames() : Dictionary(links.map { ($0.index, $0.name) }) { first, _ in first }
         var addresses: [LinkIndex: [InterfaceAddress]] = [:]
         for address in try self.addresses(of: links.count == 1 ? links[0].index : nil) {
             addresses[address.link, default: []].append(address)

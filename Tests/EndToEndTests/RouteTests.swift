@@ -149,7 +149,8 @@ struct RouteTests {
     @Test("What cannot be is refused by name, and changes nothing")
     func refused() async throws {
         try await withLinks { daemon in
-            let before = try await seen(daemon, "table all")
+            // Not those of IPv6, some of which the kernel adds when it has found its own addresses to be free.
+            let before = try await seen(daemon, "").compactMap { $0["dst"]?.string }
             let bodies: [(body: String, status: Int, problem: String, field: String?)] = [
                 (#"{"gateway":"10.0.0.2"}"#, 422, "invalid-field", "destination"),
                 (#"{"destination":"10.2.0.1/24","gateway":"10.0.0.2"}"#, 422, "invalid-field", "destination"),
@@ -189,7 +190,8 @@ struct RouteTests {
             }
             #expect(try await daemon.problem("DELETE", Self.path + "?destination=default") == "entry-not-found")
             #expect(try await daemon.problem("GET", Self.path + "?table=x") == "invalid-parameter")
-            #expect(try await seen(daemon, "table all") == before)
+            #expect(try await seen(daemon, "").compactMap { $0["dst"]?.string } == before)
+            #expect(before == ["10.0.0.0/24", "10.1.0.0/24"])
         }
     }
 }

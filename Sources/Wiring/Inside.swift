@@ -8,7 +8,8 @@ package struct Named<Value: Sendable>: Sendable {
     package let value: Value
     private let links: [LinkIndex: String]
 
-    init(_ value: Value, links: [LinkIndex: String]) {
+    /// - Parameter links: The names that `value` may need; none where it names its links itself.
+    package init(_ value: Value, links: [LinkIndex: String] = [:]) {
         self.value = value
         self.links = links
     }

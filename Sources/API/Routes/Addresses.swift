@@ -1,6 +1,4 @@
-import HTTPTypes
 import JSONText
-import MicroHTTP
 import NamespaceCore
 import Netlink
 import Wiring
@@ -8,72 +6,25 @@ import Wiring
 extension Route {
     /// `/v1/namespaces/{name}/addresses`
     static func addresses(_ manager: NamespaceManager) -> Route {
-        Route(
-            "/v1/namespaces/{name}/addresses",
-            [
-                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
-                (
-                    .post, .change,
-                    .awaiting { (call, body) async throws(Problem) in
-                        try await add(call, body, manager, replacing: false)
-                    }
-                ),
-                (
-                    .put, .change,
-                    .awaiting { (call, body) async throws(Problem) in
-                        try await add(call, body, manager, replacing: true)
-                    }
-                ),
-                (.delete, .change, .awaiting { (call, _) async throws(Problem) in try await remove(call, manager) }),
-            ])
-    }
-}
-
-private func list(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    _ = try Query(call.target, allowing: [])
-    let name = try call.namespaceName()
-    do throws(NamespaceError) {
-        let addresses = try await manager.addresses(in: name)
-        return .json { writer in
-            writer.key("addresses")
-            writer.array(of: addresses.value) { (writer, address) in
-                writer.object { $0.members(of: address, on: addresses.name(address.link)) }
-            }
-        }
-    } catch {
-        throw Problem(error)
-    }
-}
-
-private func add(
-    _ call: Call, _ body: [UInt8], _ manager: NamespaceManager, replacing: Bool
-) async throws(Problem) -> Response {
-    _ = try Query(call.target, allowing: [])
-    let name = try call.namespaceName()
-    let fields = try Fields(
-        body: body, depth: call.admission.limits.jsonDepth,
-        allowing: ["link", "address", "peer", "broadcast", "scope", "label"])
-    let order = try fields.addressOrder()
-    do throws(NamespaceError) {
-        let address = try await manager.addAddress(order, replacing: replacing, in: name, by: call.authority)
-        return .json(status: replacing ? .ok : .created) {
-            $0.members(of: address.value, on: address.name(address.value.link))
-        }
-    } catch {
-        throw Problem(error)
-    }
-}
-
-private func remove(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    let query = try Query(call.target, allowing: ["link", "address"])
-    let name = try call.namespaceName()
-    let link = try query.linkName("link")
-    let address = try query.parsed("address", as: Fields.prefixRule) { IPPrefix($0) }
-    do throws(NamespaceError) {
-        try await manager.removeAddress(address, from: link, in: name, by: call.authority)
-        return Response(status: .noContent)
-    } catch {
-        throw Problem(error)
+        Entries(
+            name: "addresses",
+            filter: { (_) throws(Problem) in },
+            list: { (_, name) async throws(NamespaceError) in try await manager.addresses(in: name) },
+            fields: ["link", "address", "peer", "broadcast", "scope", "label"],
+            order: { (fields) throws(Problem) in try fields.addressOrder() },
+            add: { (order, replacing, name, authority) async throws(NamespaceError) in
+                try await manager.addAddress(order, replacing: replacing, in: name, by: authority)
+            },
+            selectors: ["link", "address"],
+            selector: { (query) throws(Problem) in
+                let link = try query.linkName("link")
+                return (link: link, address: try query.parsed("address", as: Fields.prefixRule) { IPPrefix($0) })
+            },
+            remove: { (it, name, authority) async throws(NamespaceError) in
+                try await manager.removeAddress(it.address, from: it.link, in: name, by: authority)
+            },
+            write: { (writer, address, link) in writer.members(of: address, on: link(address.link)) }
+        ).route
     }
 }
 

@@ -1,6 +1,4 @@
-import HTTPTypes
 import JSONText
-import MicroHTTP
 import NamespaceCore
 import Netlink
 import Wiring
@@ -8,84 +6,45 @@ import Wiring
 extension Route {
     /// `/v1/namespaces/{name}/routes`
     static func routes(_ manager: NamespaceManager) -> Route {
-        Route(
-            "/v1/namespaces/{name}/routes",
-            [
-                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
-                (
-                    .post, .change,
-                    .awaiting { (call, body) async throws(Problem) in
-                        try await add(call, body, manager, replacing: false)
-                    }
-                ),
-                (
-                    .put, .change,
-                    .awaiting { (call, body) async throws(Problem) in
-                        try await add(call, body, manager, replacing: true)
-                    }
-                ),
-                (.delete, .change, .awaiting { (call, _) async throws(Problem) in try await remove(call, manager) }),
-            ])
+        Entries(
+            name: "routes",
+            filters: ["table"],
+            filter: { (query) throws(Problem) in try query.table() },
+            list: { (table, name) async throws(NamespaceError) in try await manager.routes(in: name, table: table) },
+            fields: [
+                "destination", "family", "type", "gateway", "link", "source", "metric", "table", "scope", "hops",
+            ],
+            order: { (fields) throws(Problem) in try fields.routeOrder() },
+            add: { (order, replacing, name, authority) async throws(NamespaceError) in
+                try await manager.addRoute(order, replacing: replacing, in: name, by: authority)
+            },
+            selectors: ["destination", "family", "table", "metric", "type"],
+            selector: { (query) throws(Problem) in try query.routeSelector() },
+            remove: { (selector, name, authority) async throws(NamespaceError) in
+                try await manager.removeRoute(selector, in: name, by: authority)
+            },
+            write: { (writer, route, link) in writer.members(of: route, name: link) }
+        ).route
     }
 }
 
-/// The tables that routes may be in; the kernel's own, `local`, is one of them.
-private let tables: ClosedRange<UInt32> = 1...UInt32.max
 private let destinationRule = "a network with its prefix length, such as 10.0.0.0/8, or default"
 
-private func list(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    let query = try Query(call.target, allowing: ["table"])
-    let name = try call.namespaceName()
-    let table = try query.number("table", in: tables).map { RouteTable(rawValue: $0) }
-    do throws(NamespaceError) {
-        let routes = try await manager.routes(in: name, table: table)
-        return .json { writer in
-            writer.key("routes")
-            writer.array(of: routes.value) { (writer, route) in
-                writer.object { $0.members(of: route) { routes.name($0) } }
-            }
+extension Query {
+    /// The table that routes are in; the kernel's own, `local`, is one of them.
+    fileprivate func table() throws(Problem) -> RouteTable? {
+        try number("table", in: 1...UInt32.max).map { RouteTable(rawValue: $0) }
+    }
+
+    fileprivate func routeSelector() throws(Problem) -> RouteSelector {
+        let family = try family()
+        let destination = try parsed("destination", as: destinationRule) { text in
+            text == "default" ? .all(family) : IPPrefix(text).flatMap { $0.isNetwork ? $0 : nil }
         }
-    } catch {
-        throw Problem(error)
-    }
-}
-
-private func add(
-    _ call: Call, _ body: [UInt8], _ manager: NamespaceManager, replacing: Bool
-) async throws(Problem) -> Response {
-    _ = try Query(call.target, allowing: [])
-    let name = try call.namespaceName()
-    let fields = try Fields(
-        body: body, depth: call.admission.limits.jsonDepth,
-        allowing: [
-            "destination", "family", "type", "gateway", "link", "source", "metric", "table", "scope", "hops",
-        ])
-    let order = try fields.routeOrder()
-    do throws(NamespaceError) {
-        let route = try await manager.addRoute(order, replacing: replacing, in: name, by: call.authority)
-        return .json(status: replacing ? .ok : .created) { $0.members(of: route.value) { route.name($0) } }
-    } catch {
-        throw Problem(error)
-    }
-}
-
-private func remove(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    let query = try Query(call.target, allowing: ["destination", "family", "table", "metric", "type"])
-    let name = try call.namespaceName()
-    let family = try query.family()
-    let destination = try query.parsed("destination", as: destinationRule) { text in
-        text == "default" ? .all(family) : IPPrefix(text).flatMap { $0.isNetwork ? $0 : nil }
-    }
-    let type: RouteType? = try query.choice("type")
-    let selector = RouteSelector(
-        destination: destination,
-        table: try query.number("table", in: tables).map { RouteTable(rawValue: $0) } ?? .main,
-        metric: try query.number("metric", in: 0...UInt32.max), type: type)
-    do throws(NamespaceError) {
-        try await manager.removeRoute(selector, in: name, by: call.authority)
-        return Response(status: .noContent)
-    } catch {
-        throw Problem(error)
+        let type: RouteType? = try choice("type")
+        return RouteSelector(
+            destination: destination, table: try table() ?? .main,
+            metric: try number("metric", in: 0...UInt32.max), type: type)
     }
 }
 

@@ -1,6 +1,4 @@
-import HTTPTypes
 import JSONText
-import MicroHTTP
 import NamespaceCore
 import Netlink
 import Wiring
@@ -8,64 +6,33 @@ import Wiring
 extension Route {
     /// `/v1/namespaces/{name}/rules`
     static func rules(_ manager: NamespaceManager) -> Route {
-        Route(
-            "/v1/namespaces/{name}/rules",
-            [
-                (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, manager) }),
-                (
-                    .post, .change,
-                    .awaiting { (call, body) async throws(Problem) in try await add(call, body, manager) }
-                ),
-                (.delete, .change, .awaiting { (call, _) async throws(Problem) in try await remove(call, manager) }),
-            ])
+        Entries(
+            name: "rules",
+            areReplaceable: false,
+            filter: { (_) throws(Problem) in },
+            list: { (_, name) async throws(NamespaceError) in Named(try await manager.rules(in: name)) },
+            fields: ["priority", "family", "from", "to", "inputLink", "outputLink", "mark", "table", "action"],
+            order: { (fields) throws(Problem) in try fields.rule() },
+            add: { (rule, _, name, authority) async throws(NamespaceError) in
+                try await manager.addRule(rule, in: name, by: authority)
+                return Named(rule)
+            },
+            selectors: ["priority", "family"],
+            selector: { (query) throws(Problem) in
+                guard let priority = try query.number("priority", in: 0...UInt32.max) else {
+                    throw Problem(.invalidParameter, "Which rule is meant is told by its priority.", field: "priority")
+                }
+                return (priority: priority, family: try query.family())
+            },
+            remove: { (it, name, authority) async throws(NamespaceError) in
+                try await manager.removeRule(priority: it.priority, family: it.family, in: name, by: authority)
+            },
+            write: { (writer, rule, _) in writer.members(of: rule) }
+        ).route
     }
 }
 
 private let numbers: ClosedRange<Int64> = 0...Int64(UInt32.max)
-
-private func list(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    _ = try Query(call.target, allowing: [])
-    let name = try call.namespaceName()
-    do throws(NamespaceError) {
-        let rules = try await manager.rules(in: name)
-        return .json { writer in
-            writer.key("rules")
-            writer.array(of: rules) { (writer, rule) in writer.object { $0.members(of: rule) } }
-        }
-    } catch {
-        throw Problem(error)
-    }
-}
-
-private func add(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
-    _ = try Query(call.target, allowing: [])
-    let name = try call.namespaceName()
-    let fields = try Fields(
-        body: body, depth: call.admission.limits.jsonDepth,
-        allowing: ["priority", "family", "from", "to", "inputLink", "outputLink", "mark", "table", "action"])
-    let rule = try fields.rule()
-    do throws(NamespaceError) {
-        try await manager.addRule(rule, in: name, by: call.authority)
-        return .json(status: .created) { $0.members(of: rule) }
-    } catch {
-        throw Problem(error)
-    }
-}
-
-private func remove(_ call: Call, _ manager: NamespaceManager) async throws(Problem) -> Response {
-    let query = try Query(call.target, allowing: ["priority", "family"])
-    let name = try call.namespaceName()
-    guard let priority = try query.number("priority", in: 0...UInt32.max) else {
-        throw Problem(.invalidParameter, "Which rule is meant is told by its priority.", field: "priority")
-    }
-    let family = try query.family()
-    do throws(NamespaceError) {
-        try await manager.removeRule(priority: priority, family: family, in: name, by: call.authority)
-        return Response(status: .noContent)
-    } catch {
-        throw Problem(error)
-    }
-}
 
 extension Fields {
     fileprivate func rule() throws(Problem) -> Rule {

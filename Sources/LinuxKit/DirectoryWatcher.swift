@@ -1,8 +1,3 @@
-import CLinux
-import Glibc
-import Synchronization
-import SystemPackage
-
 /// Notices what anyone, this process included, does to the names of a mount directory, on one plain thread of its own.
 ///
 /// Problem: inotify(7) tells of files that come and go, not of mounts on them, and what the kernel tells of mounts is
@@ -42,12 +37,7 @@ package final class DirectoryWatcher: Sendable {
         case failed(SystemError)
     }
 
-    private struct Running {
-        let thread: pthread_t
-        let wakeUp: WakeUp
-    }
-
-    private let running: Mutex<Running?>
+    private let thread: WakeableThread
 
     /// Starts the thread, which watches the directory, then reports a sweep of it, then what changes.
     ///
@@ -60,52 +50,9 @@ package final class DirectoryWatcher: Sendable {
     ) throws(SystemError) {
         let wakeUp = try WakeUp()
         let loop = try WatchLoop(directory.path, wakeUp: wakeUp, report: report)
-        // SAFETY: The thread takes over this reference, in `main`, and is the only one to use the loop from here on.
-        let context = unsafe Unmanaged.passRetained(loop).toOpaque()
-        var thread = pthread_t()
-        let status = unsafe pthread_create(&thread, nil, { unsafe DirectoryWatcher.main($0) }, context)
-        guard status == 0 else {
-            unsafe Unmanaged<WatchLoop>.fromOpaque(context).release()
-            throw SystemError(.startThread, errno: Errno(rawValue: status))
-        }
-        running = Mutex(Running(thread: thread, wakeUp: wakeUp))
-    }
-
-    deinit {
-        stop()
+        thread = try WakeableThread("netnsd-watch", wakeUp: wakeUp) { loop.run() }
     }
 
     /// Ends the thread and waits for it, for no longer than a sweep takes; nothing is reported afterwards.
-    package func stop() {
-        running.withLock { running in
-            guard let ending = running else { return }
-            ending.wakeUp.signal()
-            _ = pthread_join(ending.thread, nil)
-            running = nil
-        }
-    }
-
-    /// The thread's first function. The context is the reference that the initializer retained for it.
-    private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        guard let context = unsafe context else { return unsafe context }
-        _ = unsafe clinux_name_thread("netnsd-watch")
-        unsafe Unmanaged<WatchLoop>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-    }
-}
-
-/// Wakes the watcher's thread, for good.
-final class WakeUp: Sendable {
-    private let descriptor: OwnedDescriptor
-
-    init() throws(SystemError) {
-        descriptor = OwnedDescriptor(owning: try call(.openEvent) { clinux_event_open() })
-    }
-
-    var rawValue: CInt { descriptor.rawValue }
-
-    func signal() {
-        // Only a counter near 2^64 could make this fail.
-        _ = clinux_event_signal(descriptor.rawValue)
-    }
+    package func stop() { thread.stop() }
 }

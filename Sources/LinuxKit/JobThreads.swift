@@ -1,5 +1,3 @@
-import CLinux
-import Glibc
 import Synchronization
 import SystemPackage
 
@@ -74,41 +72,28 @@ package final class JobThreads: Sendable {
             return true
         }
         guard isNeeded else { return }
-        // The thread takes over this reference, in `main`.
-        let context = unsafe Unmanaged.passRetained(self).toOpaque()
-        var thread = pthread_t()
-        let status = unsafe pthread_create(&thread, nil, { unsafe JobThreads.main($0) }, context)
-        guard status == 0 else {
-            unsafe Unmanaged<JobThreads>.fromOpaque(context).release()
+        do throws(SystemError) {
+            try PlainThread.detach("netnsd-job") { [self] in work() }
+        } catch {
             // Without any other thread they would wait for ever.
             let refused = state.withLock { state -> [Job] in
                 state.threads -= 1
                 defer { if state.threads == 0 { state.waiting = [] } }
                 return state.threads == 0 ? state.waiting : []
             }
-            for job in refused { job.refuse(SystemError(.startThread, errno: Errno(rawValue: status))) }
-            return
+            for job in refused { job.refuse(error) }
         }
-        pthread_detach(thread)
     }
 
-    /// A thread's first function. The context is the reference that `startThread` retained for it.
-    private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        guard let context = unsafe context else { return unsafe context }
-        _ = unsafe clinux_name_thread("netnsd-job")
-        let threads = unsafe Unmanaged<JobThreads>.fromOpaque(context).takeRetainedValue()
-        threads.work()
-        let stopped = threads.state.withLock { state in
+    /// What a thread does.
+    private func work() {
+        while let job = state.withLock({ $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }) { job.run() }
+        let stopped = state.withLock { state in
             state.threads -= 1
             return state.threads == 0 && state.waiting.isEmpty && state.isStopping ? state.stopped : []
         }
         for continuation in stopped { continuation.resume() }
         // One may have come between the last look and the end.
-        threads.startThread()
-        return nil
-    }
-
-    private func work() {
-        while let job = state.withLock({ $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }) { job.run() }
+        startThread()
     }
 }

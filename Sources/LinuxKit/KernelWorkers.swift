@@ -149,36 +149,28 @@ package final class KernelWorkers: Sendable {
 
     private func startThread() throws(SystemError) {
         state.withLock { $0.threads += 1 }
-        // The thread takes over this reference, in `main`.
-        let context = unsafe Unmanaged.passRetained(self).toOpaque()
-        var thread = pthread_t()
-        let status = unsafe pthread_create(&thread, nil, { unsafe KernelWorkers.main($0) }, context)
-        guard status == 0 else {
-            unsafe Unmanaged<KernelWorkers>.fromOpaque(context).release()
+        do throws(SystemError) {
+            try PlainThread.detach("netnsd-kernel") { [self] in work() }
+        } catch {
             state.withLock { $0.threads -= 1 }
-            throw SystemError(.startThread, errno: Errno(rawValue: status))
+            throw error
         }
-        pthread_detach(thread)
     }
 
-    /// A thread's first function. The context is the reference that `startThread` retained for it.
-    private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        guard let context = unsafe context else { return unsafe context }
-        _ = unsafe clinux_name_thread("netnsd-kernel")
-        let pool = unsafe Unmanaged<KernelWorkers>.fromOpaque(context).takeRetainedValue()
-        var thread = KernelThread(home: pool.home)
+    /// What a thread does.
+    private func work() {
+        var thread = KernelThread(home: home)
         let id = clinux_thread_id()
-        pool.state.withLock { _ = $0.ids.insert(id) }
-        defer { pool.state.withLock { _ = $0.ids.remove(id) } }
+        state.withLock { _ = $0.ids.insert(id) }
+        defer { state.withLock { _ = $0.ids.remove(id) } }
         // What keeps it out may last, and its replacement, and that one's, would have the processor to themselves.
-        if !thread.isHome { usleep(homelessPause) }
+        if !thread.isHome { usleep(Self.homelessPause) }
         let wakeUp = DispatchSemaphore(value: 0)
-        while thread.isHome, let job = pool.next(wakeUp, on: &thread) {
-            pool.begun.add(1, ordering: .relaxed)
+        while thread.isHome, let job = next(wakeUp, on: &thread) {
+            begun.add(1, ordering: .relaxed)
             job(&thread)
         }
-        pool.threadEnded(replace: !thread.isHome)
-        return nil
+        threadEnded(replace: !thread.isHome)
     }
 
     /// After how many microseconds a thread that could not even begin at home is replaced.

@@ -1,7 +1,5 @@
-import CLinux
 import DequeModule
 import Dispatch
-import Glibc
 import Synchronization
 package import SystemPackage
 
@@ -64,15 +62,7 @@ package final class LineLog: Sendable {
         self.capacity = capacity
         self.changed = changed
         sink = Mutex(try LineSink(destination))
-        // The thread takes over this reference, in `main`.
-        let context = unsafe Unmanaged.passRetained(self).toOpaque()
-        var thread = pthread_t()
-        let status = unsafe pthread_create(&thread, nil, { unsafe LineLog.main($0) }, context)
-        guard status == 0 else {
-            unsafe Unmanaged<LineLog>.fromOpaque(context).release()
-            throw SystemError(.startThread, errno: Errno(rawValue: status))
-        }
-        pthread_detach(thread)
+        try PlainThread.detach("netnsd-lines") { [self] in work() }
     }
 
     package var counts: Counts { state.withLock { $0.counts } }
@@ -125,26 +115,22 @@ package final class LineLog: Sendable {
 // MARK: - The thread
 
 extension LineLog {
-    private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        guard let context = unsafe context else { return unsafe context }
-        _ = unsafe clinux_name_thread("netnsd-lines")
-        let log = unsafe Unmanaged<LineLog>.fromOpaque(context).takeRetainedValue()
+    private func work() {
         while true {
-            let (items, isStopping) = log.state.withLock { state in
+            let (items, isStopping) = state.withLock { state in
                 defer {
                     state.queue = []
                     state.weight = 0
                 }
                 return (state.queue, state.isStopping)
             }
-            log.sink.withLock { log.process(items, &$0) }
+            sink.withLock { process(items, &$0) }
             if !items.isEmpty { continue }
             if isStopping { break }
-            log.wakeUp.wait()
+            wakeUp.wait()
         }
-        log.sink.withLock { $0.close() }
-        log.state.withLock { $0.hasStopped = true }
-        return nil
+        sink.withLock { $0.close() }
+        state.withLock { $0.hasStopped = true }
     }
 
     private func process(_ items: Deque<Item>, _ sink: inout LineSink) {

@@ -22,7 +22,7 @@ package final class LinkWatch: Sendable {
     private struct State {
         var watched: [NamespaceID: Watched] = [:]
         var ids: [NamespaceName: NamespaceID] = [:]
-        var thread: ReadinessThread?
+        var thread: WakeableThread?
     }
 
     private let state = Mutex(State())
@@ -81,8 +81,8 @@ package final class LinkWatch: Sendable {
         guard state.withLock({ $0.thread == nil }) else { return }
         let monitor = try LinkMonitor.open(.everyNamespaceWithID)
         let descriptor = monitor.pollDescriptor
-        let thread = try ReadinessThread(on: descriptor) { [weak self] in self?.read(monitor) }
-        let superfluous = state.withLock { state -> ReadinessThread? in
+        let thread = try WakeableThread("netnsd-links", on: descriptor) { [weak self] in self?.read(monitor) }
+        let superfluous = state.withLock { state -> WakeableThread? in
             if state.thread != nil { return thread }
             state.thread = thread
             return nil

@@ -229,6 +229,4 @@ int clinux_avoid_processor(int thread, int processor) {
 
 int clinux_processor(void) { return sched_getcpu(); }
 
-int clinux_processor_count(void) { return CPU_COUNT(&processors_at_start); }
-
 int clinux_thread_id(void) { return gettid(); }

@@ -1,4 +1,4 @@
-import CLinux
+import Dispatch
 import Glibc
 import Synchronization
 import SystemPackage
@@ -56,7 +56,7 @@ package final class WarmPool: Preparation {
         case refusal
     }
 
-    fileprivate struct State: ~Copyable {
+    struct State: ~Copyable {
         var settings: InheritedSettings?
         /// Calls a thread to make one at once.
         var call: (@Sendable () -> Void)?
@@ -67,6 +67,8 @@ package final class WarmPool: Preparation {
         var wanted: [Bool]
         /// Which kind is being made.
         var making: Bool?
+        /// What is signalled when that has ended.
+        var waiting: [DispatchSemaphore] = []
         /// How often a setting had been written when that began.
         var writesBefore = 0
         /// What was given a name while one was being made, which may be that one.
@@ -79,10 +81,8 @@ package final class WarmPool: Preparation {
         var yieldedUntil: ContinuousClock.Instant
     }
 
-    private let state: Mutex<State>
-    /// How many were made, or tried to be.
-    private let made = Atomic<Int>(0)
-    private let canWait = clinux_processor_count() > 1
+    /// For the parts of the pool alone.
+    let state: Mutex<State>
     private let availableMemory: @Sendable () -> UInt64?
     private let checkInterval: Duration
     /// What making one in advance took.
@@ -91,7 +91,7 @@ package final class WarmPool: Preparation {
     /// How long a new daemon has more important things to do.
     private static let startDelay = Duration.milliseconds(50)
     /// How long the pool stays empty after the kernel refused to make a namespace.
-    fileprivate static let rest = Duration.seconds(10)
+    static let rest = Duration.seconds(10)
 
     /// An empty pool for `capacity` namespaces, or as many as a quarter of the process's descriptors; call from the
     /// namespace that the workers call home.
@@ -153,108 +153,6 @@ package final class WarmPool: Preparation {
         }
         withExtendedLifetime(dropped) {}
     }
-}
-
-// MARK: - Handing out
-
-extension WarmPool {
-    /// A namespace for a create to give its name to; nil when there is none that would do, or its settings are old by
-    /// now.
-    ///
-    /// - Parameter up: Whether it is to have loopback up. One that has not may be answered nevertheless: to raise it is
-    ///   dear, and a fraction of making another one.
-    func take(up: Bool) -> WarmNamespace? {
-        // One that is being made will be there sooner than one that is begun now.
-        guard let taken = takeOne(up: up, isLast: false) else { return nil }
-        switch taken {
-        case .namespace(let namespace): return namespace
-        case .isBeingMade(let count):
-            let end = ContinuousClock.now + Self.patienceForOne
-            while made.load(ordering: .acquiring) == count, ContinuousClock.now < end {
-                for _ in 0..<8 { clinux_relax() }
-            }
-            guard case .namespace(let namespace)? = takeOne(up: up, isLast: true) else { return nil }
-            return namespace
-        }
-    }
-
-    private enum Taken {
-        case namespace(WarmNamespace)
-        /// The count of those made until now.
-        case isBeingMade(Int)
-    }
-
-    /// How long one that is being made may take, to be worth waiting for.
-    private static let patienceForOne = Duration.microseconds(700)
-
-    /// - Parameter isLast: Whether what is being made has been waited for.
-    private func takeOne(up: Bool, isLast: Bool) -> Taken? {
-        var outdated: [WarmNamespace] = []
-        let (taken, call) = state.withLock { state -> (Taken?, (@Sendable () -> Void)?) in
-            guard !state.wanted.isEmpty else { return (nil, nil) }
-            if !isLast {
-                state.wanted.removeFirst()
-                state.wanted.append(up)
-            }
-            if state.size > 0, state.settings?.haveChanged() ?? true { outdated = state.drop(.settings) }
-            state.askedAt = .now
-            let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
-            if taken == nil, !isLast, state.making == up, canWait {
-                return (.isBeingMade(made.load(ordering: .relaxed)), nil)
-            }
-            if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
-            // The next create of a burst will find it made, or nearly.
-            let isWorthIt = taken != nil && state.size == 0 && state.making == nil && state.askedAt >= state.restsUntil
-            return (taken.map { .namespace($0) }, isWorthIt ? state.call : nil)
-        }
-        withExtendedLifetime(outdated) {}
-        call?()
-        return taken
-    }
-
-    /// Lets go of a namespace that gets a name otherwise: an administrator can name every descriptor there is, also one of
-    /// this process, and the namespace of each of its threads. One that was handed out before that has two names then, as
-    /// whenever a namespace is adopted.
-    func disown(_ identity: NamespaceIdentity) {
-        let dropped = state.withLock { state in
-            if state.making != nil { state.disowned.append(identity) }
-            let before = (up: state.up, down: state.down)
-            state.up.removeAll { $0.status.identity.isSame(as: identity) }
-            state.down.removeAll { $0.status.identity.isSame(as: identity) }
-            return before
-        }
-        withExtendedLifetime(dropped) {}
-    }
-
-    /// Runs `body`, which makes a namespace, and runs it again when the kernel had no room for another one but will, now
-    /// that the pool has dropped its own.
-    package func makingRoom<Value>(
-        _ body: () throws(SystemError) -> Value
-    ) throws(SystemError) -> Value {
-        let end = ContinuousClock.now + Self.patience
-        while true {
-            do throws(SystemError) {
-                return try body()
-            } catch  where error.isShortageOfNamespaces {
-                guard yield(), .now < end else { throw error }
-                // A dropped namespace counts until `cleanup_net` has been at it.
-                usleep(5000)
-            }
-        }
-    }
-
-    /// Drops all; false says that this has not made room, now or a moment ago.
-    private func yield() -> Bool {
-        let dropped = state.withLock { state in
-            let now = ContinuousClock.now
-            let namespaces = state.giveUp(at: now)
-            return (namespaces: namespaces, hasHelped: now < state.yieldedUntil)
-        }
-        return dropped.hasHelped
-    }
-
-    /// How long the kernel may take to clean up.
-    fileprivate static let patience = Duration.milliseconds(250)
 }
 
 // MARK: - Refilling
@@ -321,8 +219,11 @@ extension WarmPool {
         // A thread that is lost for this must not be followed by all the others.
         if !thread.isHome { result = .failure(SystemError(.setns, errno: .notPermitted)) }
         refills.add(nanoseconds: SystemTime.monotonicNanoseconds - begin)
-        let excess = state.withLock { state in state.store(result, up: kind) }
-        made.add(1, ordering: .releasing)
+        let (excess, waiting) = state.withLock { state in
+            defer { state.waiting = [] }
+            return (state.store(result, up: kind), state.waiting)
+        }
+        for create in waiting { create.signal() }
         withExtendedLifetime(excess) {}
     }
 
@@ -336,7 +237,7 @@ extension WarmPool {
 }
 
 extension WarmPool.State {
-    fileprivate var size: Int { up.count + down.count }
+    var size: Int { up.count + down.count }
 
     /// The kind that there are too few of; nil when there are enough.
     fileprivate var nextKind: Bool? {
@@ -356,7 +257,7 @@ extension WarmPool.State {
         return up + down
     }
 
-    fileprivate mutating func drop(_ cause: WarmPool.Cause) -> [WarmNamespace] {
+    mutating func drop(_ cause: WarmPool.Cause) -> [WarmNamespace] {
         count(size, cause)
         return empty()
     }
@@ -376,7 +277,7 @@ extension WarmPool.State {
     }
 
     /// Leaves the room to others for a while.
-    fileprivate mutating func giveUp(at now: ContinuousClock.Instant) -> [WarmNamespace] {
+    mutating func giveUp(at now: ContinuousClock.Instant) -> [WarmNamespace] {
         restsUntil = now + WarmPool.rest
         if size > 0 { yieldedUntil = now + WarmPool.patience }
         return drop(.refusal)
@@ -412,12 +313,5 @@ extension WarmPool.State {
             count(excess == nil ? 0 : 1, .kind)
             return excess.map { [$0] } ?? []
         }
-    }
-}
-
-extension SystemError {
-    /// Whether a namespace could not be made because there are too many, or too much else.
-    package var isShortageOfNamespaces: Bool {
-        operation == .unshare && (errno == .noSpace || errno == .noMemory)
     }
 }

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Synchronization
 import SystemPackage
@@ -203,6 +204,39 @@ struct WarmPoolTests {
             try await Task.sleep(for: .milliseconds(30))
             #expect(try bench.heldNamespaces().isEmpty)
         }
+    }
+
+    @Test("a create waits for one of its kind that is being made, and not for long")
+    func patience() throws {
+        let pool = try WarmPool(capacity: 1)
+        defer { pool.close() }
+        pool.state.withLock { $0.making = true }
+        let start = ContinuousClock.now
+        #expect(pool.take(up: false) == nil)
+        #expect(pool.state.withLock { $0.waiting.isEmpty })
+        #expect(pool.take(up: true) == nil)
+        #expect(pool.state.withLock { $0.waiting.count } == 1)
+        #expect(ContinuousClock.now - start >= .microseconds(700))
+        #expect(pool.facts.misses == 2)
+    }
+
+    @Test("whoever waits is told when one has been made")
+    func made() async throws {
+        let pool = try WarmPool(capacity: 1)
+        defer { pool.close() }
+        let workers = try KernelWorkers(count: 1)
+        // A new pool has more important things to do.
+        try await Task.sleep(for: .milliseconds(60))
+        let waiting = DispatchSemaphore(value: 0)
+        pool.state.withLock { $0.waiting = [waiting] }
+        let isTold = try await workers.run { (thread) throws(SystemError) in
+            pool.perform(on: &thread)
+            return waiting.wait(timeout: .now()) == .success
+        }
+        await workers.stop()
+        #expect(isTold)
+        #expect(pool.state.withLock { $0.waiting.isEmpty })
+        #expect(pool.take(up: true) != nil)
     }
 
     @Test("called for, a thread prepares at once, on a processor that the jobs keep off until it is done")

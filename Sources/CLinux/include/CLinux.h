@@ -95,6 +95,7 @@ int clinux_notify_watch(int notify, const char *path);
 int clinux_notify_watch_writes(int notify, const char *path); // to the files of a directory
 int clinux_notify_forget(int notify, int watch);
 int clinux_event_open(void);
+int clinux_event_signal(int event);
 
 // Keeps a thread of the process off one of the processors that the process was started for, or off none for -1; minus an
 // errno where there is no other.
@@ -104,10 +105,6 @@ int clinux_thread_id(void);
 
 // The one that the calling thread runs on.
 int clinux_processor(void);
-
-// How many the process may use.
-int clinux_processor_count(void);
-int clinux_event_signal(int event);
 
 // rtnetlink(7), by sockets of the network namespace that the calling thread is in
 int clinux_rtnetlink_open(void);

@@ -189,7 +189,7 @@ package final class KernelWorkers: Sendable {
     private func next(_ wakeUp: DispatchSemaphore, on thread: inout KernelThread) -> Job? {
         let pause = preparation?.delay ?? Self.idlePause
         watchForJob(for: min(pause, Self.watchTime))
-        if pause <= Self.watchTime { prepare(on: &thread) }
+        if pause <= Self.watchTime { prepare(isUrgent: true, on: &thread) }
         return thread.isHome ? sleep(wakeUp, on: &thread) : nil
     }
 
@@ -208,7 +208,7 @@ package final class KernelWorkers: Sendable {
             }
             if job != nil || isStopping { return job }
             if isCalled {
-                prepare(on: &thread)
+                prepare(isUrgent: true, on: &thread)
                 guard thread.isHome else { return nil }
                 preparationAt = nextPreparation()
                 continue
@@ -229,7 +229,7 @@ package final class KernelWorkers: Sendable {
             }
             if let time = idleWorkAt, time <= .now { idleWorkAt = idleWork() ? .now + Self.idleRest : nil }
             guard let time = preparationAt, time <= .now else { continue }
-            prepare(on: &thread)
+            prepare(isUrgent: false, on: &thread)
             guard thread.isHome else { return nil }
             preparationAt = nextPreparation()
         }
@@ -251,7 +251,9 @@ package final class KernelWorkers: Sendable {
     }
 
     /// Prepares something, and more while more is wanted at once, unless another thread does or a job waits.
-    private func prepare(on thread: inout KernelThread) {
+    ///
+    /// - Parameter isUrgent: Whether a job is about to come that wants it.
+    private func prepare(isUrgent: Bool, on thread: inout KernelThread) {
         guard let preparation else { return }
         let isFree = state.withLock { state in
             guard !state.isPreparing, !state.isStopping, state.queue.isEmpty else { return false }
@@ -259,8 +261,10 @@ package final class KernelWorkers: Sendable {
             return true
         }
         guard isFree else { return }
-        let isApart = setApart()
+        var isApart = false
         repeat {
+            // Otherwise there is nobody whose way it would be in, and each thread takes a system call.
+            if !isApart, isUrgent || preparation.isPressing { isApart = setApart() }
             preparation.perform(on: &thread)
         } while thread.isHome && preparation.isPressing && queueLength.load(ordering: .relaxed) == 0
         if isApart { letTogether() }

@@ -113,13 +113,16 @@ func withPool(
     if let failure { throw failure }
 }
 
-/// Begins when it is called for, and takes until it is told that it is done.
+/// Begins when it is called for, or after a while, and takes until it is told that it is done.
 final class SlowPreparation: Preparation {
     let call = Mutex<(@Sendable () -> Void)?>(nil)
     let hasBegun = Mutex(false)
     let isDone = Mutex(false)
+    private let isUrgent: Bool
 
-    var delay: Duration? { nil }
+    init(isUrgent: Bool) { self.isUrgent = isUrgent }
+
+    var delay: Duration? { isUrgent || hasBegun.withLock { $0 } ? nil : .milliseconds(100) }
     var isPressing: Bool { false }
 
     func setCall(_ call: @escaping @Sendable () -> Void) { self.call.withLock { $0 = call } }

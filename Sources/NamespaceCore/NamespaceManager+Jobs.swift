@@ -47,7 +47,8 @@ extension NamespaceManager {
 }
 
 extension Array {
-    func chunks(of size: Int) -> [[Element]] {
+    /// The elements in arrays of so many; the last one may be shorter.
+    package func chunks(of size: Int) -> [[Element]] {
         stride(from: 0, to: count, by: size).map { Array(self[$0...].prefix(size)) }
     }
 }

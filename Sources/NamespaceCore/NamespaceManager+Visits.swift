@@ -31,8 +31,8 @@ extension NamespaceManager {
     }
 
     /// The other names in the directory, the first thousand of them: where the other end of a link may be.
-    package func candidates(besides name: NamespaceName) -> [NamespaceName] {
-        index.names.prefix(Self.mostCandidates).filter { $0 != name }
+    package func candidates(besides name: NamespaceName) -> Candidates {
+        Candidates(rest: index.names.prefix(Self.mostCandidates), excluded: name)
     }
 
     private static let mostCandidates = 1000
@@ -70,5 +70,18 @@ extension NamespaceManager {
     ) async throws(NamespaceError) {
         guard let action, !authority.isUnlimited else { return }
         for name in names { try authority.check(action, on: try await existing(name)) }
+    }
+}
+
+/// Names to look at one after the other. Mostly nobody does, so that they are not copied.
+package struct Candidates: Sendable, IteratorProtocol {
+    fileprivate var rest: ArraySlice<NamespaceName>
+    fileprivate let excluded: NamespaceName
+
+    package mutating func next() -> NamespaceName? {
+        while let name = rest.popFirst() {
+            if name != excluded { return name }
+        }
+        return nil
     }
 }

@@ -8,7 +8,7 @@ import SystemPackage
 struct PeerFinder {
     private let socket: NetlinkSocket
     private let namespace: OpenNamespace
-    private var candidates: ArraySlice<NamespaceName>
+    private var candidates: Candidates
     private var known: [NamespaceID: Place] = [:]
     private var hasAskedHome = false
 
@@ -21,10 +21,10 @@ struct PeerFinder {
     /// - Parameters:
     ///   - socket: One in the links' namespace.
     ///   - candidates: The names in the same directory to ask, in their order.
-    init(of socket: NetlinkSocket, in namespace: OpenNamespace, _ candidates: [NamespaceName]) {
+    init(of socket: NetlinkSocket, in namespace: OpenNamespace, _ candidates: Candidates) {
         self.socket = socket
         self.namespace = namespace
-        self.candidates = candidates[...]
+        self.candidates = candidates
     }
 
     /// Where the other end of a link is; nil for a link that has none.
@@ -51,7 +51,7 @@ struct PeerFinder {
             try learn(nil, try thread.openHome(), on: &thread)
             if let place = known[id] { return place }
         }
-        while let name = candidates.popFirst() {
+        while let name = candidates.next() {
             // Gone, or no namespace: not where the peer is.
             guard let namespace = try? namespace.openSibling(name.bytes) else { continue }
             try learn(name, namespace, on: &thread)
@@ -100,7 +100,7 @@ extension OpenNamespace {
     ///
     /// - Throws: `.findLink` with `.noSuchDevice`.
     func view(
-        of name: LinkName, _ candidates: [NamespaceName], on thread: inout KernelThread
+        of name: LinkName, _ candidates: Candidates, on thread: inout KernelThread
     ) throws(SystemError) -> LinkView {
         let socket = try socket(on: &thread)
         guard let link = try socket.link(name) else { throw .missing(name) }

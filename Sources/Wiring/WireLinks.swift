@@ -57,11 +57,19 @@ enum WireLinks {
         of wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
     ) throws(SystemError) -> WireStatus.State {
         let sockets = try Self.sockets(in: namespaces, on: &thread)
-        guard let a = try sockets.a.link(wire.a.link),
-            let b = try sockets.b.link(wire.b.link), a.kind == "veth", b.kind == "veth",
-            a.lower == b.index, b.lower == a.index
-        else { return .broken }
+        return state(try veth(of: wire.a, by: sockets.a), try veth(of: wire.b, by: sockets.b))
+    }
+
+    /// The same by the links of its ends, nil where there is none.
+    static func state(_ a: Link?, _ b: Link?) -> WireStatus.State {
+        guard let a, let b, a.lower == b.index, b.lower == a.index else { return .broken }
         return a.isUp && b.isUp ? .up : .down
+    }
+
+    /// The veth of an end, asked for in its namespace; nil where there is none.
+    static func veth(of end: Wire.End, by socket: NetlinkSocket) throws(SystemError) -> Link? {
+        guard let link = try socket.link(end.link), link.kind == "veth" else { return nil }
+        return link
     }
 
     /// Deletes what may be there of a wire that was not made to the end: a pair of these names that is one.
@@ -90,7 +98,7 @@ enum WireLinks {
     ) throws(SystemError) {
         let socket = try namespace.socket(on: &thread)
         for end in [wire.a, wire.b] where end.namespace == name {
-            guard let link = try socket.link(end.link), link.kind == "veth" else { continue }
+            guard let link = try veth(of: end, by: socket) else { continue }
             try socket.perform(.deleteLink(link.index))
             // With one link goes the other.
             return

@@ -105,11 +105,14 @@ package actor WireManager {
     ) async throws(NamespaceError) -> (wires: [WireStatus], total: Int, hasMore: Bool) {
         let ids = namespace.map { name in ends.withLock { Array($0[name] ?? []) } } ?? Array(wires.keys)
         let rest = ids.sorted().drop { id in after.map { id <= $0 } ?? false }
+        let page = rest.prefix(limit).compactMap { wires[$0] }
         var found: [WireStatus] = []
-        for id in rest.prefix(limit) {
-            // Gone since, while the others were looked at.
-            guard let wire = wires[id] else { continue }
-            found.append(WireStatus(wire: wire, state: try await state(of: wire)))
+        for (wire, state) in zip(page, try await manager.states(of: page)) {
+            // Gone since, while they were looked at.
+            guard let wire = wires[wire.id] else { continue }
+            // Or half-way through a change: look again when nobody works on it.
+            let state = state == .broken ? try await self.state(of: wire) : state
+            found.append(WireStatus(wire: wire, state: state))
         }
         return (found, ids.count, rest.count > limit)
     }

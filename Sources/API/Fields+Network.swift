@@ -51,6 +51,17 @@ extension Fields {
         try parsed(key, as: LinkName.rule) { LinkName($0) }
     }
 
+    /// The name of a link, which has to be there.
+    func requiredLinkName(_ key: String) throws(Problem) -> LinkName {
+        guard let name = try linkName(key) else { throw problem(key, "The value is \(LinkName.rule).") }
+        return name
+    }
+
+    /// The name of a namespace, nil where it is left out.
+    func namespaceName(_ key: String) throws(Problem) -> NamespaceName? {
+        try parsed(key, as: "the name of a namespace") { NamespaceName(bytes: Array($0.utf8)) }
+    }
+
     /// A link's hardware address, of one interface.
     func mac(_ key: String) throws(Problem) -> MACAddress? {
         try parsed(key, as: "a unicast MAC address such as 02:00:00:00:00:01") { text in

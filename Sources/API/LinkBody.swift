@@ -79,12 +79,7 @@ enum LinkBody {
         order.isUp = try peer.flag("up")
         order.mac = try peer.mac("mac")
         order.addresses = try peer.prefixes("addresses") ?? []
-        if let text = try peer.string("namespace") {
-            guard let namespace = NamespaceName(bytes: Array(text.utf8)) else {
-                throw peer.problem("namespace", "The value is the name of a namespace.")
-            }
-            order.place = .namespace(namespace)
-        }
+        if let namespace = try peer.namespaceName("namespace") { order.place = .namespace(namespace) }
         if try peer.flag("host") {
             guard case .sameNamespace = order.place else {
                 throw peer.problem("host", "The peer is in the host or in a namespace, not in both.")

@@ -24,8 +24,8 @@ enum Endpoint: Sendable {
 
     /// At once, on the connection's thread; for what is in memory.
     case immediate(@Sendable (Call) throws(Problem) -> Response)
-    /// With the help of the core. A body is refused unless it is of one of the types and no longer than `limit` bytes, or than
-    /// any may be; it is empty where the client sent none.
+    /// With the help of the core. A body is refused unless it is of one of the types and no longer than `limit` bytes,
+    /// or than any may be; it is empty where the client sent none.
     case reading(limit: Int?, types: [String], Answer)
 
     /// As reading, without a body; what nothing has changed since is answered once more, at once.
@@ -34,6 +34,11 @@ enum Endpoint: Sendable {
     /// With the help of the core, and a body of JSON or none.
     static func awaiting(limit: Int? = nil, _ answer: @escaping Answer) -> Endpoint {
         .reading(limit: limit, types: ["application/json"], answer)
+    }
+
+    /// With the help of the core, and a body that is a merge patch (RFC 7396).
+    static func patching(_ answer: @escaping Answer) -> Endpoint {
+        .reading(limit: nil, types: ["application/merge-patch+json", "application/json"], answer)
     }
 }
 

@@ -38,25 +38,13 @@ import SystemPackage
     mutating func lookAtAll(expecting count: Int) throws(SystemError) -> [DirectoryWatcher.Observation] {
         var found: [DirectoryWatcher.Observation] = []
         found.reserveCapacity(count)
-        while true {
-            Glibc.errno = 0  // readdir(3) answers NULL at the end and on error; only errno tells them apart.
-            guard let entry = unsafe readdir(stream) else {
-                guard Glibc.errno == 0 else {
-                    throw SystemError(.readdir, path, errno: Errno(rawValue: Glibc.errno))
-                }
-                return found
-            }
-            // SAFETY: d_name is NUL-terminated within the entry, which stays valid until the next readdir(3).
-            unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-                let start = unsafe UnsafeRawPointer($0)
-                let name = unsafe start.assumingMemoryBound(to: CChar.self)
-                if unsafe strcmp(name, ".") == 0 || strcmp(name, "..") == 0 { return }
-                let seen = unsafe look(at: name)
-                if seen == .absent { return }  // gone since it was listed
-                let bytes = unsafe UnsafeRawBufferPointer(start: start, count: strlen(name))
-                unsafe found.append(DirectoryWatcher.Observation(name: Array(bytes), seen: seen))
-            }
+        try unsafe FileSystem.eachName(from: stream, of: path) { name in
+            let seen = unsafe look(at: name)
+            if seen == .absent { return }  // gone since it was listed
+            let bytes = unsafe UnsafeRawBufferPointer(start: name, count: strlen(name))
+            unsafe found.append(DirectoryWatcher.Observation(name: Array(bytes), seen: seen))
         }
+        return found
     }
 
     /// One statx(2), no path and no allocation: the device alone says that a file is a namespace.

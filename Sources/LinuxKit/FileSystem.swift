@@ -73,7 +73,8 @@ package enum FileSystem {
         return (isKnown ? Int(total) : nil, max(1, Int(clamping: facts.f_frsize)))
     }
 
-    /// When the file or directory was last changed, its content or what the kernel knows of it, in nanoseconds since 1970.
+    /// When the file or directory was last changed, its content or what the kernel knows of it, in nanoseconds since
+    /// 1970.
     package static func lastChange(of path: FilePath) throws(SystemError) -> Int64 {
         let facts = try FileFacts.at(path)
         return max(facts.modified, facts.changed)
@@ -160,21 +161,31 @@ package enum FileSystem {
         }
         defer { unsafe closedir(stream) }
         var names: [[UInt8]] = []
+        try unsafe eachName(from: stream, of: directory) { name in
+            unsafe names.append(Array(UnsafeRawBufferPointer(start: name, count: strlen(name))))
+        }
+        return names
+    }
+
+    /// Calls `body` with each name that a stream of opendir(3) still has, but for `.` and `..`.
+    ///
+    /// - Parameter directory: What the stream is of, for the error.
+    static func eachName(
+        from stream: OpaquePointer, of directory: FilePath, _ body: (UnsafePointer<CChar>) -> Void
+    ) throws(SystemError) {
         while true {
             Glibc.errno = 0  // readdir(3) answers NULL at the end and on error; only errno tells them apart.
             guard let entry = unsafe readdir(stream) else {
                 guard Glibc.errno == 0 else {
                     throw SystemError(.readdir, directory, errno: Errno(rawValue: Glibc.errno))
                 }
-                return names
+                return
             }
             // SAFETY: d_name is NUL-terminated within the entry, which stays valid until the next readdir(3).
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-                unsafe $0.withMemoryRebound(to: UInt8.self, capacity: Int(NAME_MAX) + 1) { bytes in
-                    unsafe Array(UnsafeBufferPointer(start: bytes, count: strlen(UnsafePointer(OpaquePointer(bytes)))))
-                }
+            unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+                let name = unsafe UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
+                if unsafe strcmp(name, ".") != 0 && strcmp(name, "..") != 0 { unsafe body(name) }
             }
-            if name != Array(".".utf8) && name != Array("..".utf8) { names.append(name) }
         }
     }
 }

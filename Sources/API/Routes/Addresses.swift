@@ -30,7 +30,7 @@ extension Route {
 
 extension Fields {
     fileprivate func addressOrder() throws(Problem) -> AddressOrder {
-        guard let link = try linkName("link") else { throw problem("link", "The value is \(LinkName.rule).") }
+        let link = try requiredLinkName("link")
         guard let address = try prefix("address") else { throw problem("address", "The value is \(Self.prefixRule).") }
         var order = AddressOrder(link: link, address: address)
         order.peer = try self.address("peer")

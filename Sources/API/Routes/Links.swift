@@ -27,9 +27,7 @@ extension Route {
                 (.get, .read, .awaiting { (call, _) async throws(Problem) in try await get(call, manager) }),
                 (
                     .patch, .change,
-                    .reading(
-                        limit: nil, types: ["application/merge-patch+json", "application/json"]
-                    ) { (call, body) async throws(Problem) in try await patch(call, body, manager) }
+                    .patching { (call, body) async throws(Problem) in try await patch(call, body, manager) }
                 ),
                 (
                     .delete, .change,

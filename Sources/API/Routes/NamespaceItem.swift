@@ -18,9 +18,7 @@ extension Route {
                 (.put, .create, .awaiting { (call, body) async throws(Problem) in try await put(call, body, manager) }),
                 (
                     .patch, .change,
-                    .reading(
-                        limit: nil, types: ["application/merge-patch+json", "application/json"]
-                    ) { (call, body) async throws(Problem) in try await patch(call, body, manager) }
+                    .patching { (call, body) async throws(Problem) in try await patch(call, body, manager) }
                 ),
                 (.delete, .delete, .awaiting { (call, _) async throws(Problem) in try await delete(call, manager) }),
             ])

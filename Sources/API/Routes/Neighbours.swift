@@ -42,7 +42,7 @@ private struct NeighbourOrder {
 
 extension Fields {
     fileprivate func neighbourOrder() throws(Problem) -> NeighbourOrder {
-        guard let link = try linkName("link") else { throw problem("link", "The value is \(LinkName.rule).") }
+        let link = try requiredLinkName("link")
         guard let address = try address("address") else { throw problem("address", "The value is \(addressRule).") }
         guard let mac = try mac("mac") else { throw problem("mac", "A neighbour has a MAC address.") }
         return NeighbourOrder(link: link, address: address, mac: mac, state: try neighbourState() ?? .permanent)

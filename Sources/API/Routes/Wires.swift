@@ -27,9 +27,7 @@ extension Route {
                 (.get, .read, .awaiting { (call, _) async throws(Problem) in try await get(call, wires) }),
                 (
                     .patch, .change,
-                    .reading(
-                        limit: nil, types: ["application/merge-patch+json", "application/json"]
-                    ) { (call, body) async throws(Problem) in try await patch(call, body, wires) }
+                    .patching { (call, body) async throws(Problem) in try await patch(call, body, wires) }
                 ),
                 (.delete, .change, .awaiting { (call, _) async throws(Problem) in try await delete(call, wires) }),
             ])
@@ -157,14 +155,12 @@ extension Fields {
         guard let end = try object(key, allowing: ["namespace", "link", "mac", "addresses"]) else {
             throw problem(key, "A wire has two ends, each with its namespace and link.")
         }
-        guard let text = try end.string("namespace"), let namespace = NamespaceName(bytes: Array(text.utf8)) else {
+        guard let namespace = try end.namespaceName("namespace") else {
             throw end.problem("namespace", "The value is the name of a namespace.")
         }
-        guard let link = try end.linkName("link") else {
-            throw end.problem("link", "The value is \(LinkName.rule).")
-        }
         return Wire.End(
-            namespace: namespace, link: link, mac: try end.mac("mac"), addresses: try end.prefixes("addresses") ?? [])
+            namespace: namespace, link: try end.requiredLinkName("link"), mac: try end.mac("mac"),
+            addresses: try end.prefixes("addresses") ?? [])
     }
 
     fileprivate func impairmentOrNull(_ key: String) throws(Problem) -> WireImpairment? {

@@ -1,6 +1,5 @@
 import API
 import ArgumentParser
-import CNI
 import Glibc
 import LinuxKit
 import Logging
@@ -35,80 +34,79 @@ struct Daemon {
         let signals = await UnixSignalsSequence(trapping: Life.signals)
         let lock = try await lockState()
         defer { lock.release() }
-        let state = FilePath(settings.stateDirectory)
-        let store = try RecordStore(directory: state)
+        let store = try RecordStore(directory: FilePath(settings.stateDirectory))
         let directory = try MountDirectory(creating: FilePath(settings.namespaceDirectory))
         let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
         let pool = try warmPool()
         defer { pool.close() }
         let workers = try KernelWorkers(count: settings.workers, preparation: pool) { store.restock() }
         let kernel = try LinuxKernel(directory: directory, workers: workers, pool: pool)
-        if let group = settings.access.socketGroup, !HostFacts.hasGroup(group) {
-            throw ValidationError("--socket-group: there is no group \(group)")
-        }
+        try checkSocketGroup()
         let tokens = try tokenStore()
-        let access = settings.accessPolicy(tokens: tokens)
-        let bootID = try HostFacts.bootID()
-        let manager = NamespaceManager(
-            kernel: kernel, store: store, journal: try BatchJournal(directory: state),
-            answers: try AnswerStore(directory: state, kernel: kernel, bootID: bootID),
-            dns: DNSFiles(directory: FilePath(settings.etcDirectory), namespaces: kernel.directory), bootID: bootID,
-            logger: logger, leaseEnded: { audit?.recordLeaseEnd($0, $1, $2) })
-        let wires = try WireManager(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
-        let attachments = Attachments(
-            manager: manager, networks: Networks(settings.networks.configuration, logger: logger), logger: logger)
-        let hostLinks = try HostLinks(manager: manager, stateDirectory: state, bootID: bootID, logger: logger)
-        let watch = LinkWatch(manager: manager, logger: logger)
-        defer { watch.stop() }
-        let events = Task { await manager.events.run(interval: Self.heartbeat) }
+        let core = try Core(settings, store: store, kernel: kernel, audit: audit, logger: logger)
+        defer { core.watch.stop() }
+        let events = Task { await core.manager.events.run(interval: Self.heartbeat) }
         let tokenWatch = Task { await tokens?.watch() }
         defer {
             events.cancel()
             tokenWatch.cancel()
         }
         do {
-            let found = try await manager.start()
-            try await hostLinks.start()
-            try await wires.start()
-            await attachments.start()
-            await manager.admit(watch)
+            let found = try await core.start()
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
-                handler: APIHandler(
-                    manager: manager, wires: wires, watch: watch, hostLinks: hostLinks, attachments: attachments,
-                    workers: settings.workers, access: access, limits: settings.limits.admission, lifecycle: lifecycle,
-                    pool: workers, warm: pool, sysctls: settings.sysctls, linkMetrics: settings.telemetry.linkMetrics,
-                    audit: audit, logger: logger),
-                logger: logger)
-            logger.notice(
-                "netnsd is ready",
-                metadata: [
-                    "version": "\(Version.current)", "directory": "\(directory.path)",
-                    "entries": "\(found.entries)", "created": "\(found.created)", "adopted": "\(found.adopted)",
-                    "external": "\(found.external)", "stale": "\(found.stale)", "leases": "\(found.leases)",
-                    "undone": "\(found.undone)", "setAside": "\(found.setAside)", "warm": "\(pool.facts.capacity)",
-                    "listening": "\(server.addresses.joined(separator: ","))",
-                ])
+                handler: handler(core, tokens, workers, pool, audit, lifecycle), logger: logger)
+            announce(found, in: directory, pool, server)
             await Life(
-                settings: settings.life, manager: service, lifecycle: lifecycle, server: server, events: manager.events,
-                reloads: reloads(of: server, audit, tokens), vitals: .daemon(manager, workers), logger: logger
+                settings: settings.life, manager: service, lifecycle: lifecycle, server: server,
+                events: core.manager.events, reloads: reloads(of: server, audit, tokens),
+                vitals: .daemon(core.manager, workers), logger: logger
             ).run(signals)
             pool.close()
         } catch {
-            await manager.stop()
-            await attachments.stop()
+            await core.stop()
             await workers.stop()
             await audit?.close()
             throw error
         }
         let lastResort = Task { try await leaveBehindWhatIsStuck() }
-        await manager.stop()
-        await attachments.stop()
+        await core.stop()
         await workers.stop()
         lastResort.cancel()
         await audit?.close()
         logger.notice("netnsd has stopped; the namespaces stay")
+    }
+
+    private func handler(
+        _ core: Core, _ tokens: TokenStore?, _ workers: KernelWorkers, _ pool: WarmPool, _ audit: AuditLog?,
+        _ lifecycle: Lifecycle
+    ) -> APIHandler {
+        APIHandler(
+            manager: core.manager, wires: core.wires, watch: core.watch, hostLinks: core.hostLinks,
+            attachments: core.attachments, workers: settings.workers, access: settings.accessPolicy(tokens: tokens),
+            limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool,
+            sysctls: settings.sysctls, linkMetrics: settings.telemetry.linkMetrics, audit: audit, logger: logger)
+    }
+
+    private func announce(
+        _ found: Reconciliation, in directory: MountDirectory, _ pool: WarmPool, _ server: HTTPServer
+    ) {
+        logger.notice(
+            "netnsd is ready",
+            metadata: [
+                "version": "\(Version.current)", "directory": "\(directory.path)",
+                "entries": "\(found.entries)", "created": "\(found.created)", "adopted": "\(found.adopted)",
+                "external": "\(found.external)", "stale": "\(found.stale)", "leases": "\(found.leases)",
+                "undone": "\(found.undone)", "setAside": "\(found.setAside)", "warm": "\(pool.facts.capacity)",
+                "listening": "\(server.addresses.joined(separator: ","))",
+            ])
+    }
+
+    private func checkSocketGroup() throws {
+        if let group = settings.access.socketGroup, !HostFacts.hasGroup(group) {
+            throw ValidationError("--socket-group: there is no group \(group)")
+        }
     }
 
     /// What makes creates short, and is no reason not to start.

@@ -169,8 +169,8 @@ package struct APIHandler: RequestHandler {
         case .failure(let malformation): throw Problem(.malformedRequest, malformation.advice)
         }
         let route = find(target, &observation)
-        // Before anything is known of who asks: what is answered before a body has come cannot take its time, and so must
-        // not tell whether a token is any good.
+        // Before anything is known of who asks: what is answered before a body has come cannot take its time, and so
+        // must not tell whether a token is any good.
         let longest = admission.limits.longestBody
         if let length = request.contentLength, length > UInt64(longest) { throw Problem.tooLarge(limit: longest) }
         try access.checkOrigin(of: request)

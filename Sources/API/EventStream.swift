@@ -5,8 +5,8 @@ import Synchronization
 
 /// The changes as Server-Sent Events (WHATWG HTML, section 9.2), for one reader.
 ///
-/// It holds what one read of the log gave, and nothing more: a reader that does not keep up falls behind in the log, and
-/// is cut off when it is too far behind.
+/// It holds what one read of the log gave, and nothing more: a reader that does not keep up falls behind in the log,
+/// and is cut off when it is too far behind.
 final class EventStream: BodyStream, EventLog.Follower {
     private struct State {
         var cursor: Revision

@@ -1,8 +1,8 @@
 import NamespaceCore
 
 extension Precondition {
-    /// What the value of `If-Match` asks for: `*`, or a list of entity tags, of which a weak one never matches (RFC 9110,
-    /// section 13.1.1). nil for anything else.
+    /// What the value of `If-Match` asks for: `*`, or a list of entity tags, of which a weak one never matches (RFC
+    /// 9110, section 13.1.1). nil for anything else.
     init?(ifMatch text: String) {
         var rest = Array(text.utf8)[...]
         var (tags, isList): ([String], Bool) = ([], false)
@@ -23,7 +23,8 @@ extension Precondition {
         self = .tags(tags)
     }
 
-    /// A quoted tag, without its quotes, and what comes behind it: nothing or a comma. A tag may have commas of its own.
+    /// A quoted tag, without its quotes, and what comes behind it: nothing or a comma. A tag may have commas of its
+    /// own.
     private static func takeTag(from text: ArraySlice<UInt8>, leaving rest: inout ArraySlice<UInt8>) -> String? {
         let quote = UInt8(ascii: "\"")
         guard text.first == quote else { return nil }

@@ -6,8 +6,8 @@ import Synchronization
 
 /// The answers to the latest GET requests of a route, for as long as nothing changes.
 ///
-/// Clients poll, mostly for what is as it was. To look at a namespace takes a worker and two wake-ups; to know that there
-/// is no need takes one system call.
+/// Clients poll, mostly for what is as it was. To look at a namespace takes a worker and two wake-ups; to know that
+/// there is no need takes one system call.
 final class RecentAnswers: Sendable {
     /// What is known of a request.
     enum Recollection {
@@ -33,7 +33,8 @@ final class RecentAnswers: Sendable {
 
     /// The bounds; whoever goes through thousands of names or pages is not helped by this.
     static let (mostEntries, mostBytes) = (256, 1 << 20)
-    /// How long an answer is good, in nanoseconds: the end of a lease is told in the wall clock's time, which may be set.
+    /// How long an answer is good, in nanoseconds: the end of a lease is told in the wall clock's time, which may be
+    /// set.
     private static let longest: UInt64 = 1_000_000_000
 
     private let state = Mutex(State())

@@ -2,7 +2,8 @@ extension JSONValue {
     /// How deeply values may be nested where nobody says otherwise.
     package static let depthLimit = 32
 
-    /// Parses one value, strictly: no comments, no trailing commas, no name twice in an object, nothing after the value.
+    /// Parses one value, strictly: no comments, no trailing commas, no name twice in an object, nothing after the
+    /// value.
     package init(parsing text: [UInt8], depthLimit: Int = depthLimit) throws(JSONMalformation) {
         var parser = JSONParser(text: text, depthLimit: depthLimit)
         self = try parser.document()

@@ -3,14 +3,14 @@ import Glibc
 import Synchronization
 import SystemPackage
 
-/// Tells, for the price of one poll(2), whether anything of what a look at a mount directory shows can have changed since
-/// another look: names, mounts and links. Nobody need look again while it has not.
+/// Tells, for the price of one poll(2), whether anything of what a look at a mount directory shows can have changed
+/// since another look: names, mounts and links. Nobody need look again while it has not.
 ///
 /// Names are watched with inotify(7), mounts with the mountinfo file of proc(5), and links by rtnetlink(7) with
 /// `NETLINK_LISTEN_ALL_NSID`. All three know of a change before the system call that makes it returns, so that whoever
-/// has seen a change is never told of the time before it. The kernel passes on what happens in a namespace only if that has
-/// an id in ours, which ``hear(of:)`` gives it, and if we have `CAP_NET_BROADCAST`. Remaining hazard: the directory's
-/// parents may be renamed unnoticed; what is remembered must be let go of after a while in any case.
+/// has seen a change is never told of the time before it. The kernel passes on what happens in a namespace only if that
+/// has an id in ours, which ``hear(of:)`` gives it, and if we have `CAP_NET_BROADCAST`. Remaining hazard: the
+/// directory's parents may be renamed unnoticed; what is remembered must be let go of after a while in any case.
 package final class ChangeCounter: Sendable {
     private struct State: ~Copyable {
         var watch: DirectoryWatch
@@ -41,8 +41,8 @@ package final class ChangeCounter: Sendable {
         isDeaf = Atomic(try !Capability.effective().contains(.networkBroadcast))
     }
 
-    /// Another number after each change, also after some that change nothing of the directory's; nil while changes may go
-    /// unnoticed. Does not block.
+    /// Another number after each change, also after some that change nothing of the directory's; nil while changes may
+    /// go unnoticed. Does not block.
     package var count: UInt64? {
         guard !isDeaf.load(ordering: .relaxed) else { return nil }
         // Under one lock: poll(2) tells of a mount once only, and nobody may find all quiet before that is counted.

@@ -1,8 +1,8 @@
 import Synchronization
 import SystemPackage
 
-/// What has happened to the names of a mount directory since it was last asked, for whoever must not be a moment behind,
-/// as ``DirectoryWatcher`` is.
+/// What has happened to the names of a mount directory since it was last asked, for whoever must not be a moment
+/// behind, as ``DirectoryWatcher`` is.
 package final class DirectoryChanges: Sendable {
     private let path: FilePath
     private let namespaceDevice: UInt64

@@ -27,10 +27,11 @@ struct DirectoryWatch: ~Copyable {
 
     var rawValue: CInt { descriptor.rawValue }
 
-    /// Watches the directory that is at `path` now, and no other; answers whether it did so before. A watch is of an inode, which a mount over it, a
-    /// rename or a new directory of the same name replaces.
+    /// Watches the directory that is at `path` now, and no other; answers whether it did so before. A watch is of an
+    /// inode, which a mount over it, a rename or a new directory of the same name replaces.
     ///
-    /// - Throws: `.watch` with `.noSuchFileOrDirectory`, `.notDirectory`, or `.noSpace` (`fs.inotify.max_user_watches`).
+    /// - Throws: `.watch` with `.noSuchFileOrDirectory`, `.notDirectory`, or `.noSpace`
+    ///   (`fs.inotify.max_user_watches`).
     @discardableResult
     mutating func follow(_ path: FilePath) throws(SystemError) -> Bool {
         let rawValue = descriptor.rawValue
@@ -73,8 +74,8 @@ struct DirectoryWatch: ~Copyable {
 
     private mutating func take(_ events: UnsafeRawBufferPointer, into changes: inout Changes) {
         var rest = unsafe events[...]
-        // SAFETY: inotify(7) writes whole events only: a header, then `len` bytes of name padded with NULs. loadUnaligned
-        // and the slices trap, rather than read past the end, should that not hold.
+        // SAFETY: inotify(7) writes whole events only: a header, then `len` bytes of name padded with NULs.
+        // loadUnaligned and the slices trap, rather than read past the end, should that not hold.
         while unsafe !rest.isEmpty {
             let event = unsafe rest.loadUnaligned(as: inotify_event.self)
             let name = unsafe rest.dropFirst(MemoryLayout<inotify_event>.size).prefix(Int(event.len))

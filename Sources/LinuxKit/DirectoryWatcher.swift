@@ -2,8 +2,8 @@
 ///
 /// Problem: inotify(7) tells of files that come and go, not of mounts on them, and what the kernel tells of mounts is
 /// only that some mount changed. Rule: a named entry is looked at alone, a changed mount table makes the thread look at
-/// all of them, at a bounded share of one core. Remaining hazard: a directory that is replaced, by renaming a parent and
-/// with no mount involved, is noticed at the next change of any mount.
+/// all of them, at a bounded share of one core. Remaining hazard: a directory that is replaced, by renaming a parent
+/// and with no mount involved, is noticed at the next change of any mount.
 package final class DirectoryWatcher: Sendable {
     /// What was at a name. By the time it is read it may no longer be so: an observation says where to look again.
     package struct Observation: Sendable, Equatable {

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Durations, counted by how long they were. Any thread may add one at any time, and none waits for another: two relaxed
-/// additions to memory that was there before.
+/// Durations, counted by how long they were. Any thread may add one at any time, and none waits for another: two
+/// relaxed additions to memory that was there before.
 package final class DurationTally: Sendable {
     /// The upper ends of the classes, inclusive, in nanoseconds; what is longer is in a class of its own.
     ///

@@ -40,7 +40,8 @@ package struct HostFacts: Sendable {
     package let capabilities: Set<Capability>
     /// Entries of the directory, namespaces or not.
     package let entries: Int
-    /// See ``ProcessTable/networkNamespacesInUse(mounts:)``; namespaces that only a descriptor holds are not among them.
+    /// See ``ProcessTable/networkNamespacesInUse(mounts:)``; namespaces that only a descriptor holds are not among
+    /// them.
     package var namespacesInUse: Int
     /// `user.max_net_namespaces`, per user and user namespace (namespaces(7)).
     package let namespaceLimit: Int?

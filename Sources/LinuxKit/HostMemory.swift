@@ -2,8 +2,8 @@ import SystemPackage
 
 /// How much memory the host has.
 package enum HostMemory {
-    /// How many bytes can be had without swapping, by the kernel's estimate: `MemAvailable` of proc_meminfo(5). nil where
-    /// procfs does not tell.
+    /// How many bytes can be had without swapping, by the kernel's estimate: `MemAvailable` of proc_meminfo(5). nil
+    /// where procfs does not tell.
     @Sendable package static func available() -> UInt64? {
         guard let content = try? FileSystem.read("/proc/meminfo") else { return nil }
         let name = Array("MemAvailable:".utf8)

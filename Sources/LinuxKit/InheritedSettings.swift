@@ -53,8 +53,8 @@ struct InheritedSettings: ~Copyable {
     /// since then may have either value.
     private(set) var writes = 0
 
-    /// Watches from now on. nil says that a new namespace's settings come from where the calling thread cannot see them:
-    /// the daemon is in a network namespace of its own, or procfs does not show the settings.
+    /// Watches from now on. nil says that a new namespace's settings come from where the calling thread cannot see
+    /// them: the daemon is in a network namespace of its own, or procfs does not show the settings.
     init?() throws(SystemError) {
         // Only the first namespace has this one.
         guard (try? Node.at(Self.inherits)) != nil else { return nil }

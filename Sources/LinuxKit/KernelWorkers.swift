@@ -63,8 +63,8 @@ package final class KernelWorkers: Sendable {
     ///
     /// Call ``stop()`` before letting go: the threads keep the pool alive until then.
     ///
-    /// - Parameter idleWork: Called by a thread that has had nothing else to do for ``idlePause``, until it answers that
-    ///   it did nothing. Keep it short: a job that arrives meanwhile waits for it.
+    /// - Parameter idleWork: Called by a thread that has had nothing else to do for ``idlePause``, until it answers
+    ///   that it did nothing. Keep it short: a job that arrives meanwhile waits for it.
     package init(
         count: Int, preparation: (any Preparation)? = nil, idleWork: @escaping @Sendable () -> Bool = { false }
     ) throws(SystemError) {
@@ -271,8 +271,8 @@ package final class KernelWorkers: Sendable {
         state.withLock { $0.isPreparing = false }
     }
 
-    /// Gives what prepares a processor of its own, where there is another one. In unshare(2) the kernel lets nobody else
-    /// have it: who submits jobs or runs them would wait there for as long, while another one is idle.
+    /// Gives what prepares a processor of its own, where there is another one. In unshare(2) the kernel lets nobody
+    /// else have it: who submits jobs or runs them would wait there for as long, while another one is idle.
     private func setApart() -> Bool {
         let caller = callersProcessor.load(ordering: .relaxed)
         guard caller >= 0, clinux_avoid_processor(0, caller) == 0 else { return false }

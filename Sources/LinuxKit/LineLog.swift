@@ -83,8 +83,8 @@ package final class LineLog: Sendable {
         if isFirst { wakeUp.signal() }
     }
 
-    /// Closes the file and opens the one that has its path now, for log rotation. The lines that wait go to the old one.
-    /// If it cannot be opened, the old one stays in use.
+    /// Closes the file and opens the one that has its path now, for log rotation. The lines that wait go to the old
+    /// one. If it cannot be opened, the old one stays in use.
     package func reopen() async throws(SystemError) {
         let result: Result<Void, SystemError> = await withCheckedContinuation { continuation in
             let isAccepted = state.withLock { state in

@@ -5,9 +5,9 @@ package import SystemPackage
 /// A directory for namespace files: a shared mount in a peer group of its own, as ip-netns(8), Podman and the CNI
 /// libraries want it, so that a namespace mounted by one of them is seen by all.
 ///
-/// Problem: making the directory a shared mount takes several calls, and two processes in the middle of them stack mounts
-/// without end. Rule: every one takes `flock(LOCK_EX)` on the directory itself around the same steps. Remaining hazard:
-/// a tool that does not take the lock.
+/// Problem: making the directory a shared mount takes several calls, and two processes in the middle of them stack
+/// mounts without end. Rule: every one takes `flock(LOCK_EX)` on the directory itself around the same steps. Remaining
+/// hazard: a tool that does not take the lock.
 package struct MountDirectory: Sendable {
     /// Where the directory is, symbolic links resolved, as mountinfo shows it.
     package let path: FilePath

@@ -69,7 +69,8 @@ package struct NamespaceDirectory: Sendable {
     /// Gives an existing network namespace a name, or leaves nothing behind; parameters and errors as for
     /// ``create(_:raisingLoopback:mountID:from:on:announce:withdraw:)``.
     ///
-    /// The namespace is opened first and bound through the descriptor, so that what was looked at is what gets the name.
+    /// The namespace is opened first and bound through the descriptor, so that what was looked at is what gets the
+    /// name.
     ///
     /// - Parameter pool: What is not to hand out the namespace any more.
     /// - Throws: besides, `.openSource` and `.verifySource` as ``NamespaceSource`` does.
@@ -86,7 +87,8 @@ package struct NamespaceDirectory: Sendable {
         return try publish(Self.handle(namespace), status, as: path, announce: announce, withdraw: withdraw)
     }
 
-    /// Mounts a namespace on a file made for it, all of it announced before; answers its status with the new mount's id.
+    /// Mounts a namespace on a file made for it, all of it announced before; answers its status with the new mount's
+    /// id.
     private func publish(
         _ source: FilePath, _ status: NamespaceStatus, as path: FilePath,
         announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
@@ -223,7 +225,8 @@ package struct NamespaceDirectory: Sendable {
             guard clinux_is_network_namespace(rawValue) == 1 else { return .stale }
             return .namespace(try look(into: namespace, path: path, on: &thread))
         } catch {
-            // What the daemon lacks is no property of the name; anything else that keeps a path from being looked at is.
+            // What the daemon lacks is no property of the name; anything else that keeps a path from being looked at
+            // is.
             let isOurs = [.setns, .socket, .cookie, .readLoopback].contains(error.operation)
             let isShortage = [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(error.errno)
             guard !isOurs, !isShortage else { throw error }

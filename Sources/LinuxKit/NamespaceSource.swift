@@ -16,8 +16,8 @@ package struct NamespaceSource: Sendable, Hashable {
         NamespaceSource(path: FilePath("/proc/\(process)/ns/net"), isOfProcess: true, followsLinks: true)
     }
 
-    /// One that a path leads to: a file of procfs, or a name in the mount directory. nil for any other path: nothing below
-    /// `/proc/PID/root` or the like is taken, it could be any file.
+    /// One that a path leads to: a file of procfs, or a name in the mount directory. nil for any other path: nothing
+    /// below `/proc/PID/root` or the like is taken, it could be any file.
     ///
     /// - Parameter directory: The mount directory. `/run/netns` may be spelt `/var/run/netns` too.
     package init?(path: String, directory: String) {
@@ -59,8 +59,8 @@ package struct NamespaceSource: Sendable, Hashable {
         (1...10).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
 
-    /// Opens the namespace without touching anything that is none: whatever the path leads to by now, a FIFO or a device
-    /// is not opened but looked at through an `O_PATH` descriptor (open(2)) first.
+    /// Opens the namespace without touching anything that is none: whatever the path leads to by now, a FIFO or a
+    /// device is not opened but looked at through an `O_PATH` descriptor (open(2)) first.
     ///
     /// - Throws: `.openSource` with `.noSuchFileOrDirectory` or `.noSuchProcess` when there is nothing; `.verifySource`
     ///   with `.invalidArgument` when it is no network namespace.

@@ -17,7 +17,8 @@ package struct NamespaceIdentity: Sendable, Hashable {
         self.cookie = cookie
     }
 
-    /// Whether both are of one namespace. The cookies decide where the kernel has them, because inode numbers are reused.
+    /// Whether both are of one namespace. The cookies decide where the kernel has them, because inode numbers are
+    /// reused.
     package func isSame(as other: NamespaceIdentity) -> Bool {
         if let cookie, let otherCookie = other.cookie { return cookie == otherCookie }
         return device == other.device && inode == other.inode

@@ -33,7 +33,8 @@ package struct Node: Sendable, Equatable {
         return Node(node)
     }
 
-    /// Whether nsfs, the file system of namespaces, is mounted at `path`: then the file is a namespace, not a plain file.
+    /// Whether nsfs, the file system of namespaces, is mounted at `path`: then the file is a namespace, not a plain
+    /// file.
     static func isNamespace(_ path: FilePath) throws(SystemError) -> Bool {
         var magic: Int64 = 0
         try call(.statfs, path) { unsafe path.withPlatformString { unsafe clinux_filesystem_magic($0, &magic) } }

@@ -2,7 +2,8 @@ import CLinux
 import Glibc
 package import SystemPackage
 
-/// A network namespace that has a name in the mount directory, held open: it stays this one whatever becomes of the name.
+/// A network namespace that has a name in the mount directory, held open: it stays this one whatever becomes of the
+/// name.
 package final class OpenNamespace: Sendable {
     package let descriptor: OwnedDescriptor
     /// What it was opened by, for errors.

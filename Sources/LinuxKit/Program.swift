@@ -46,8 +46,8 @@ package struct Program: Sendable {
     ///
     /// What it leaves running is not waited for, and goes on, unless the whole process group was killed.
     ///
-    /// - Throws: `.spawn` with execve(2)'s errors, such as `.noSuchFileOrDirectory`; what the system has against one more
-    ///   process or descriptor.
+    /// - Throws: `.spawn` with execve(2)'s errors, such as `.noSuchFileOrDirectory`; what the system has against one
+    ///   more process or descriptor.
     package func run() throws(SystemError) -> Outcome {
         let deadline = SystemTime.monotonic + timeout
         let standardInput = try inputFile()

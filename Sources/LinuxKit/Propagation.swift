@@ -33,8 +33,8 @@ package struct Propagation: Sendable, Equatable {
 
     /// Compares our mounts with those of process 1.
     ///
-    /// `/proc/1/ns/mnt` would tell at once, but needs more rights than mountinfo does. Every mount namespace has mounts,
-    /// and so mount ids, of its own: the same first mount is the same namespace.
+    /// `/proc/1/ns/mnt` would tell at once, but needs more rights than mountinfo does. Every mount namespace has
+    /// mounts, and so mount ids, of its own: the same first mount is the same namespace.
     package init(of path: FilePath, own: MountInfo, host: MountInfo?) {
         let mount = own.mounts(of: path).last
         kind =

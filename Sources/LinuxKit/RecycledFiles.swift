@@ -22,8 +22,8 @@ package final class RecycledFiles: Sendable {
     private let state = Mutex(State())
     private let directory: FilePath
 
-    /// - Parameter directory: Where the spares are kept, on the file system of the files themselves. Created where it is
-    ///   missing.
+    /// - Parameter directory: Where the spares are kept, on the file system of the files themselves. Created where it
+    ///   is missing.
     package init(spareDirectory directory: FilePath) throws(SystemError) {
         self.directory = directory
         try FileSystem.makeDirectory(directory, mode: 0o700)

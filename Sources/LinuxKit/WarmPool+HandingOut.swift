@@ -46,9 +46,9 @@ extension WarmPool {
     /// How long one that is being made may take, to be worth waiting for.
     private static let patienceForOne = DispatchTimeInterval.microseconds(700)
 
-    /// Lets go of a namespace that gets a name otherwise: an administrator can name every descriptor there is, also one of
-    /// this process, and the namespace of each of its threads. One that was handed out before that has two names then, as
-    /// whenever a namespace is adopted.
+    /// Lets go of a namespace that gets a name otherwise: an administrator can name every descriptor there is, also one
+    /// of this process, and the namespace of each of its threads. One that was handed out before that has two names
+    /// then, as whenever a namespace is adopted.
     func disown(_ identity: NamespaceIdentity) {
         let dropped = state.withLock { state in
             if state.making != nil { state.disowned.append(identity) }
@@ -60,8 +60,8 @@ extension WarmPool {
         withExtendedLifetime(dropped) {}
     }
 
-    /// Runs `body`, which makes a namespace, and runs it again when the kernel had no room for another one but will, now
-    /// that the pool has dropped its own.
+    /// Runs `body`, which makes a namespace, and runs it again when the kernel had no room for another one but will,
+    /// now that the pool has dropped its own.
     package func makingRoom<Value>(
         _ body: () throws(SystemError) -> Value
     ) throws(SystemError) -> Value {

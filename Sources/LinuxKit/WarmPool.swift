@@ -17,10 +17,10 @@ final class WarmNamespace: Sendable {
 /// Namespaces made in advance, so that a create has only to give one its name: unshare(2) is the dearest part of it.
 ///
 /// Whatever is handed out cannot be told from a namespace made on demand. The ones with the loopback interface up are
-/// kept apart from the ones that never had it up, since lowering it again leaves its addresses behind; there are as many
-/// of each as the last creates asked for. When a setting that namespaces inherit changes, all of them are dropped. They
-/// are dropped as well when the kernel refuses to make another one, because what is asked for comes first; and there are
-/// fewer when memory is short.
+/// kept apart from the ones that never had it up, since lowering it again leaves its addresses behind; there are as
+/// many of each as the last creates asked for. When a setting that namespaces inherit changes, all of them are dropped.
+/// They are dropped as well when the kernel refuses to make another one, because what is asked for comes first; and
+/// there are fewer when memory is short.
 package final class WarmPool: Preparation {
     /// What the pool is and has done, for those who look after the host.
     package struct Facts: Sendable, Equatable {

@@ -7,8 +7,8 @@ import SystemPackage
 
 /// Accepts the connections of all of a server's addresses, in a thread of its own, and hands them to libmicrohttpd.
 ///
-/// libmicrohttpd can accept by itself, and cannot stop it safely: `MHD_quiesce_daemon` of 0.9.75 takes the socket out of
-/// a thread's epoll set, as that thread does when it happens to wake, and whoever comes second ends the process.
+/// libmicrohttpd can accept by itself, and cannot stop it safely: `MHD_quiesce_daemon` of 0.9.75 takes the socket out
+/// of a thread's epoll set, as that thread does when it happens to wake, and whoever comes second ends the process.
 ///
 /// `@unchecked Sendable`: `thread` is written once, before anybody else has the object, and joined once, in ``stop()``;
 /// the rest does not change or is atomic.

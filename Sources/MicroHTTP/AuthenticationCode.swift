@@ -1,6 +1,7 @@
 import CGnuTLS
 
-/// HMAC-SHA256 (RFC 2104, FIPS 180-4): what a server keeps of a secret that its clients present, rather than the secret.
+/// HMAC-SHA256 (RFC 2104, FIPS 180-4): what a server keeps of a secret that its clients present, rather than the
+/// secret.
 ///
 /// GnuTLS computes it, which is in the process for libmicrohttpd's sake.
 public struct AuthenticationCode: Sendable {

@@ -16,8 +16,8 @@ public struct Client: Sendable, Equatable {
     public let peer: Peer?
     /// The client's IP address without its port, such as `192.0.2.7` or `2001:db8::7`; nil on a Unix socket.
     public let address: String?
-    /// The certificate that the client has proved to hold, if the server's client authorities vouch for it now. A client
-    /// that has presented another one is not asked about: see ``Refusal/certificateRefused(_:)``.
+    /// The certificate that the client has proved to hold, if the server's client authorities vouch for it now. A
+    /// client that has presented another one is not asked about: see ``Refusal/certificateRefused(_:)``.
     public let certificate: ClientCertificate?
 
     /// Describes a client.

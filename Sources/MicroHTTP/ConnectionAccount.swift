@@ -60,8 +60,8 @@ final class ConnectionAccount: Sendable {
         return false
     }
 
-    /// Cuts the connection if its time is over. A client that moves on at this very moment either is seen to, or is told
-    /// by ``move(to:)`` that it is cut: none is cut in the middle of an answer that it may have.
+    /// Cuts the connection if its time is over. A client that moves on at this very moment either is seen to, or is
+    /// told by ``move(to:)`` that it is cut: none is cut in the middle of an answer that it may have.
     func cut(ifDueAt now: Int) -> Bool {
         let current = deadline.load(ordering: .relaxed)
         guard current != Self.isCut, current <= now,

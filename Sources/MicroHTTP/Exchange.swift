@@ -6,8 +6,8 @@ import Synchronization
 /// One request and its answer, from the request line to the last byte sent.
 ///
 /// libmicrohttpd calls the access handler once when the headers are there, once for every piece of the body, and once
-/// more when it wants the answer; ``step(_:_:)`` is all of these. When the answer takes time the connection is suspended,
-/// and ``complete(with:)`` resumes it.
+/// more when it wants the answer; ``step(_:_:)`` is all of these. When the answer takes time the connection is
+/// suspended, and ``complete(with:)`` resumes it.
 final class Exchange: Sendable {
     private typealias Answer = @Sendable ([UInt8]) async -> Response
 
@@ -213,8 +213,8 @@ final class Exchange: Sendable {
         return proceed(on: connection)
     }
 
-    /// Runs what is there to run of the answering task, then queues its answer or suspends the connection until there is
-    /// more.
+    /// Runs what is there to run of the answering task, then queues its answer or suspends the connection until there
+    /// is more.
     private func proceed(on connection: Connection) -> MHD_Result {
         while true {
             let next = state.withLock { state -> Next in
@@ -298,7 +298,8 @@ final class Exchange: Sendable {
         }
     }
 
-    /// Called when libmicrohttpd lets go of the exchange. The task goes on without a connection if it is not at its end.
+    /// Called when libmicrohttpd lets go of the exchange. The task goes on without a connection if it is not at its
+    /// end.
     func ended() {
         defer {
             live?.requestEnded()
@@ -322,8 +323,9 @@ final class Exchange: Sendable {
     }
 }
 
-/// The answering task runs on its connection's thread, which would otherwise have to be woken for the answer by a thread
-/// of the cooperative pool, itself woken for the purpose. Handlers do not block, so other connections do not wait.
+/// The answering task runs on its connection's thread, which would otherwise have to be woken for the answer by a
+/// thread of the cooperative pool, itself woken for the purpose. Handlers do not block, so other connections do not
+/// wait.
 extension Exchange: TaskExecutor {
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)

@@ -11,25 +11,25 @@ public final class HTTPServer: Sendable {
         public var threads = 2
         /// Connections at once for each address; later ones wait in the kernel's queue.
         public var connectionLimit = 1024
-        /// Connections at once from one TCP address, and on Unix sockets of one user other than root; 0 for no limit. Those
-        /// beyond are closed without an answer.
+        /// Connections at once from one TCP address, and on Unix sockets of one user other than root; 0 for no limit.
+        /// Those beyond are closed without an answer.
         public var connectionsPerAddress = 0
         /// How many requests a connection brings at most; the last one's answer says that it is.
         public var requestsPerConnection = Int.max
         /// After how many seconds without a byte from or to the client a connection is closed.
         public var idleTimeoutSeconds = 60
-        /// How long a request may take to arrive, from its request line to the end of its body, and an answer to be taken,
-        /// in seconds. A client that sends a byte now and then, and so is never idle, is cut then.
+        /// How long a request may take to arrive, from its request line to the end of its body, and an answer to be
+        /// taken, in seconds. A client that sends a byte now and then, and so is never idle, is cut then.
         ///
-        /// Of a request line nothing is known until it is whole. It is therefore counted from the connection's beginning,
-        /// and after an answer from the end of ``idleTimeoutSeconds``.
+        /// Of a request line nothing is known until it is whole. It is therefore counted from the connection's
+        /// beginning, and after an answer from the end of ``idleTimeoutSeconds``.
         public var requestSeconds = 60
         /// The longest header section, request line included, and the longest request target, in bytes.
         public var headerBytes = 8 * 1024
 
         /// What libmicrohttpd has for a request and for its answer's headers. It takes what it remembers of each field
-        /// from there too; so there is more than the headers may have, for us to refuse them. It clears it all after each
-        /// request, so that more is slower.
+        /// from there too; so there is more than the headers may have, for us to refuse them. It clears it all after
+        /// each request, so that more is slower.
         var connectionMemoryBytes: Int { 2 * headerBytes + 4 * 1024 }
 
         /// The defaults.
@@ -85,8 +85,8 @@ public final class HTTPServer: Sendable {
         return listeners.map { $0.address.url(isSecure: isSecure) }
     }
 
-    /// Proves the server with other credentials from now on, and believes clients by them, those that are connected too:
-    /// a certificate that was good and is not any more is refused at the next request. No connection is cut.
+    /// Proves the server with other credentials from now on, and believes clients by them, those that are connected
+    /// too: a certificate that was good and is not any more is refused at the next request. No connection is cut.
     ///
     /// Does nothing on a server that was started without any.
     public func replaceCredentials(_ credentials: TLSCredentials) { core.replaceCredentials(credentials) }
@@ -95,9 +95,9 @@ public final class HTTPServer: Sendable {
     package var exchangesInProgress: Int { core.exchangesInProgress }
 
     /// Ends the server: accepts no connection any more, tells streams to drain, closes connections that are between
-    /// requests, and lets every request that has begun end, until `deadline` has passed or ``hurry()`` is called. Then it
-    /// answers the rest as ``Refusal/shuttingDown`` or cuts it, if it is a stream, and closes everything. A second call
-    /// does nothing.
+    /// requests, and lets every request that has begun end, until `deadline` has passed or ``hurry()`` is called. Then
+    /// it answers the rest as ``Refusal/shuttingDown`` or cuts it, if it is a stream, and closes everything. A second
+    /// call does nothing.
     ///
     /// Clients that had connected, and were not accepted yet, are served too, unless the socket is inherited: they wait
     /// there for whoever listens next.

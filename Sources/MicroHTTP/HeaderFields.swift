@@ -1,7 +1,7 @@
 public import HTTPTypes
 
-/// Header fields in their order, found by going through them: a message has few, and the index that `HTTPFields` makes for
-/// its first look-up costs more than the rest of a small request.
+/// Header fields in their order, found by going through them: a message has few, and the index that `HTTPFields` makes
+/// for its first look-up costs more than the rest of a small request.
 public struct HeaderFields: Sendable {
     /// One line of a header section.
     public struct Field: Sendable {
@@ -25,8 +25,8 @@ public struct HeaderFields: Sendable {
         fields.reserveCapacity(capacity)
     }
 
-    /// The value; those of several fields of the name joined by a comma (RFC 9110, section 5.3). What is set takes the place of
-    /// every field of the name.
+    /// The value; those of several fields of the name joined by a comma (RFC 9110, section 5.3). What is set takes the
+    /// place of every field of the name.
     public subscript(name: HTTPField.Name) -> String? {
         get {
             guard let first = fields.firstIndex(where: { $0.name == name }) else { return nil }

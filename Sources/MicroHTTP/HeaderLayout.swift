@@ -1,9 +1,9 @@
 /// Whether a header section was written as RFC 9112 has it written, told from where libmicrohttpd left its parts.
 ///
-/// libmicrohttpd parses in place, and forgives much without a word: it takes a bare LF or CR for a line's end, a NUL for a
-/// value's, and joins folded lines. Each leaves a trace: it puts one NUL for a bare LF or CR and two for CR LF, a value
-/// ends before the line does, and a joined value is elsewhere. So the parts of a regular message lie exactly one after the
-/// other, from the method to the empty line, and of any other they do not.
+/// libmicrohttpd parses in place, and forgives much without a word: it takes a bare LF or CR for a line's end, a NUL
+/// for a value's, and joins folded lines. Each leaves a trace: it puts one NUL for a bare LF or CR and two for CR LF, a
+/// value ends before the line does, and a joined value is elsewhere. So the parts of a regular message lie exactly one
+/// after the other, from the method to the empty line, and of any other they do not.
 ///
 /// Addresses are compared, as numbers, and nothing is read through them.
 struct HeaderLayout {

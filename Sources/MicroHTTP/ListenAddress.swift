@@ -2,13 +2,13 @@ public import SystemPackage
 
 /// Where a server listens.
 public indirect enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
-    /// A Unix socket; the file gets `mode` and, where it exists, the group named `group`. While the server starts, there
-    /// is a lock file beside it, with `.lock` at its name's end.
+    /// A Unix socket; the file gets `mode` and, where it exists, the group named `group`. While the server starts,
+    /// there is a lock file beside it, with `.lock` at its name's end.
     case unix(path: String, mode: UInt32, group: String?)
     /// A TCP port of a host name or address; port 0 lets the kernel choose.
     case tcp(host: String, port: UInt16)
-    /// A stream socket that listens already, such as systemd hands over, with the name that it was given and the address
-    /// that it is bound to. The server closes its descriptor in the end, and touches no file.
+    /// A stream socket that listens already, such as systemd hands over, with the name that it was given and the
+    /// address that it is bound to. The server closes its descriptor in the end, and touches no file.
     case inherited(FileDescriptor, name: String, bound: ListenAddress)
 
     /// The address itself, whoever bound it.

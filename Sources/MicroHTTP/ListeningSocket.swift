@@ -64,8 +64,8 @@ final class ListeningSocket: Sendable {
 
     deinit { close() }
 
-    /// Removes the file of a Unix socket, if it is still ours, and closes the socket, which refuses those who wait to be
-    /// accepted, unless somebody else has the socket. A second call does nothing.
+    /// Removes the file of a Unix socket, if it is still ours, and closes the socket, which refuses those who wait to
+    /// be accepted, unless somebody else has the socket. A second call does nothing.
     func close() {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         if case .unix(let path, _, _) = address, let file, Self.identity(of: path) == file {
@@ -97,7 +97,8 @@ final class ListeningSocket: Sendable {
         return ListeningSocket(descriptor: descriptor, address: address, isInherited: true)
     }
 
-    /// Whether somebody has connected and is not accepted yet. On an inherited socket they wait for whoever listens next.
+    /// Whether somebody has connected and is not accepted yet. On an inherited socket they wait for whoever listens
+    /// next.
     var hasQueue: Bool {
         guard !isInherited else { return false }
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -59,8 +59,8 @@ final class LiveConnection: Sendable {
 
 /// The connections of a server that are open now.
 ///
-/// A connection is removed, under the lock, before libmicrohttpd closes its descriptor. What is done to a descriptor under
-/// the lock is therefore done to that connection's, and not to another one's that got the number.
+/// A connection is removed, under the lock, before libmicrohttpd closes its descriptor. What is done to a descriptor
+/// under the lock is therefore done to that connection's, and not to another one's that got the number.
 final class LiveConnections: Sendable {
     private struct Entry {
         let connection: LiveConnection
@@ -115,8 +115,8 @@ final class LiveConnections: Sendable {
         }
     }
 
-    /// Closes those that are quiet for the second time in a row: a request that is half in libmicrohttpd's memory is not
-    /// seen, but is there within a moment.
+    /// Closes those that are quiet for the second time in a row: a request that is half in libmicrohttpd's memory is
+    /// not seen, but is there within a moment.
     func closeQuiet() {
         state.withLock { state in
             for (key, entry) in state.entries {

@@ -2,7 +2,8 @@
 ///
 /// On an idle machine, waking the connection's thread takes longer than the last steps of an answer that waited for the
 /// kernel. Told in time, the thread wakes while they are taken. It is a hint: nothing depends on it but time, and it is
-/// worth giving only while the server has little else to do, since the thread that it wakes serves other connections too.
+/// worth giving only while the server has little else to do, since the thread that it wakes serves other connections
+/// too.
 public struct NearAnswer: Sendable {
     private let exchange: Exchange
 

@@ -63,11 +63,11 @@ public enum Disposition: Sendable {
     ///
     /// The function runs in a task of its own, which is not cancelled when the client hangs up.
     case read(limit: Int, then: @Sendable ([UInt8]) async -> Response)
-    /// Throw the body away, of at most `limit` bytes, then answer with what the function returns, as above: for an answer
-    /// that is to take its time, and to a client that is to read it, which one that still sends may not.
+    /// Throw the body away, of at most `limit` bytes, then answer with what the function returns, as above: for an
+    /// answer that is to take its time, and to a client that is to read it, which one that still sends may not.
     ///
-    /// A body that is announced to be longer is refused at once, with ``Refusal/contentTooLarge(limit:)``, since nothing
-    /// that goes out before a body can take its time; one that turns out to be is cut off.
+    /// A body that is announced to be longer is refused at once, with ``Refusal/contentTooLarge(limit:)``, since
+    /// nothing that goes out before a body can take its time; one that turns out to be is cut off.
     case discard(limit: Int, then: @Sendable () async -> Response)
 }
 

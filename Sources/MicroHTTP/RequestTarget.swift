@@ -1,5 +1,5 @@
-/// A request's path and query (RFC 9112, section 3.2), split first and decoded after, so that an encoded separator never
-/// separates.
+/// A request's path and query (RFC 9112, section 3.2), split first and decoded after, so that an encoded separator
+/// never separates.
 public struct RequestTarget: Sendable, Hashable {
     /// The decoded bytes of each path segment: `/v1/a%2Fb` has the segments `v1` and `a/b`. They need not be UTF-8.
     public let segments: [[UInt8]]

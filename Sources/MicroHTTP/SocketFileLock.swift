@@ -4,8 +4,9 @@ import SystemPackage
 /// Keeps others, in this process or another, from starting on the same Unix socket at the same time.
 ///
 /// A socket that is bound and does not listen yet looks like one left behind: without the lock two that start at once
-/// unlink each other's. The lock is a file beside the socket, which only its owner can open; whoever can read a directory
-/// could lock that for ever. Whoever holds the lock removes the file; who waited for it finds that and begins anew.
+/// unlink each other's. The lock is a file beside the socket, which only its owner can open; whoever can read a
+/// directory could lock that for ever. Whoever holds the lock removes the file; who waited for it finds that and begins
+/// anew.
 enum SocketFileLock {
     /// Runs `body` with the lock held.
     static func holding<Result>(

@@ -6,7 +6,8 @@ package struct Authority: Sendable {
     /// What may be touched.
     package enum Reach: Sendable, Equatable {
         case everything
-        /// What the owner has made, and what has labels for which all of the requirements hold; nil grants nothing more.
+        /// What the owner has made, and what has labels for which all of the requirements hold; nil grants nothing
+        /// more.
         case own(or: [Selector.Requirement]?)
     }
 

@@ -1,7 +1,7 @@
 import Netlink
 
-/// What programs started by `ip netns exec` have for `/etc/resolv.conf` and `/etc/hosts`. Every value is one that can stand
-/// in these files as itself.
+/// What programs started by `ip netns exec` have for `/etc/resolv.conf` and `/etc/hosts`. Every value is one that can
+/// stand in these files as itself.
 package struct DNSConfiguration: Sendable, Equatable {
     /// A line of hosts(5).
     package struct Host: Sendable, Equatable {

@@ -1,13 +1,13 @@
 import LinuxKit
 package import SystemPackage
 
-/// `resolv.conf` and `hosts` in a directory for each namespace, `/etc/netns/NAME`, whose files `ip netns exec` mounts over
-/// those of `/etc` (ip-netns(8)). Every function blocks: call it from a worker.
+/// `resolv.conf` and `hosts` in a directory for each namespace, `/etc/netns/NAME`, whose files `ip netns exec` mounts
+/// over those of `/etc` (ip-netns(8)). Every function blocks: call it from a worker.
 ///
-/// Problem: these files outlive a boot and the daemon, namespaces do not, and others may write some too. Rule: the first
-/// line of ours says so, and for which namespace of which mount directory; only such files go with the namespace, and a
-/// start removes those whose namespace is gone. Remaining hazard: a program that runs already keeps the files that it
-/// was started with, since they are mounted by inode.
+/// Problem: these files outlive a boot and the daemon, namespaces do not, and others may write some too. Rule: the
+/// first line of ours says so, and for which namespace of which mount directory; only such files go with the namespace,
+/// and a start removes those whose namespace is gone. Remaining hazard: a program that runs already keeps the files
+/// that it was started with, since they are mounted by inode.
 package struct DNSFiles: Sendable {
     private let directory: FilePath
     private let namespaces: String
@@ -57,8 +57,8 @@ package struct DNSFiles: Sendable {
         try FileSystem.removeEmptyDirectory(directory.entry(name.bytes))
     }
 
-    /// The names for which files were written here, by this daemon or an earlier one. Removes the temporary files that a
-    /// killed one has left.
+    /// The names for which files were written here, by this daemon or an earlier one. Removes the temporary files that
+    /// a killed one has left.
     func survey() throws(SystemError) -> [NamespaceName] {
         let entries: [[UInt8]]
         do throws(SystemError) {

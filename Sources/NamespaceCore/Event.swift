@@ -4,8 +4,8 @@ package struct Revision: Sendable, Hashable, Comparable, CustomStringConvertible
 
     package init(_ number: Int64) { self.number = number }
 
-    /// The revision before the first change of a run that starts at `time`: later than that of any earlier run, unless one
-    /// made more than four thousand changes a millisecond or the wall clock was set back. Exact as a JSON number
+    /// The revision before the first change of a run that starts at `time`: later than that of any earlier run, unless
+    /// one made more than four thousand changes a millisecond or the wall clock was set back. Exact as a JSON number
     /// (RFC 8259, section 6) until the year 2039.
     static func start(at time: Timestamp) -> Revision { Revision(time.milliseconds << 12) }
 

@@ -1,8 +1,8 @@
 /// A short stand-in for a request's content, the same in every run: two 64-bit FNV-1a hashes from different starts, and
 /// the length.
 ///
-/// It tells a client's retry from its mistake. It is no defence: a client that makes two requests collide gets an answer
-/// of its own back.
+/// It tells a client's retry from its mistake. It is no defence: a client that makes two requests collide gets an
+/// answer of its own back.
 package struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     /// As hexadecimal digits.
     package let description: String

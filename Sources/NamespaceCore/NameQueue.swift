@@ -1,8 +1,8 @@
 /// The in-flight table: who works on which name, and who waits for it, in order of arrival.
 ///
 /// An actor is re-entrant at every `await`, so being inside the manager protects nothing across one. Holding the name
-/// does: operations on one name run one after the other, those on different names side by side. The table belongs to the
-/// manager and is touched from inside it only.
+/// does: operations on one name run one after the other, those on different names side by side. The table belongs to
+/// the manager and is touched from inside it only.
 struct NameQueue {
     private var waiting: [NamespaceName: [CheckedContinuation<Void, Never>]] = [:]
 

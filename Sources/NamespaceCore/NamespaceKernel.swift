@@ -14,8 +14,8 @@ package struct NamespaceOrder: Sendable {
     package let withdraw: @Sendable () -> Void
 }
 
-/// The kernel as ``NamespaceManager`` sees it: one method a job. ``LinuxKernel`` is the real one; tests have another that
-/// fails on demand, and both pass the same contract tests.
+/// The kernel as ``NamespaceManager`` sees it: one method a job. ``LinuxKernel`` is the real one; tests have another
+/// that fails on demand, and both pass the same contract tests.
 package protocol NamespaceKernel: Sendable {
     /// The mount directory's resolved path.
     var directory: String { get }
@@ -23,8 +23,8 @@ package protocol NamespaceKernel: Sendable {
     /// Makes the directory a shared mount, or finds it so; answers the mount's id.
     func prepareDirectory() async throws(SystemError) -> UInt64
 
-    /// Fills orders one after the other on one thread; each makes a namespace, or gives an existing one a name, or leaves
-    /// nothing behind.
+    /// Fills orders one after the other on one thread; each makes a namespace, or gives an existing one a name, or
+    /// leaves nothing behind.
     func create(_ orders: [NamespaceOrder], mountID: UInt64) async -> [Result<NamespaceStatus, SystemError>]
 
     /// Detaches and unlinks a name, then calls `didRemove` on the same thread. False says that there was no such name.
@@ -67,8 +67,8 @@ package protocol NamespaceKernel: Sendable {
     /// Throws what would keep a namespace from being created now.
     func probe(mountID: UInt64) async throws(SystemError)
 
-    /// Another number whenever what ``inspect(_:)`` and ``changes()`` answer may be something else than before; nil where
-    /// that cannot be told. Does not block.
+    /// Another number whenever what ``inspect(_:)`` and ``changes()`` answer may be something else than before; nil
+    /// where that cannot be told. Does not block.
     var changeCount: UInt64? { get }
 
     /// How mounts in the directory spread.

@@ -4,8 +4,8 @@ import Logging
 extension NamespaceManager {
     /// Makes a namespace, or gives an existing one a name.
     ///
-    /// - Throws: `.nameTaken` when anything has the name, `.adoptionForbidden`, `.sourceNotFound` and `.notANetworkNamespace` for one that is
-    ///   to be adopted, and what the kernel has against it.
+    /// - Throws: `.nameTaken` when anything has the name, `.adoptionForbidden`, `.sourceNotFound` and
+    ///   `.notANetworkNamespace` for one that is to be adopted, and what the kernel has against it.
     package func create(_ creation: Creation) async throws(NamespaceError) -> Namespace {
         switch creation.name {
         case .exactly(let name):

@@ -7,8 +7,8 @@ extension NamespaceManager {
     ///
     /// Processes inside keep the namespace alive without a name, unless `ifUnused` refuses to delete then.
     ///
-    /// - Throws: `.notFound`; `.deletionForbidden`; `.inUse` with the processes; `.busy` when the file stays held for a second;
-    ///   `.notANamespace` for a directory.
+    /// - Throws: `.notFound`; `.deletionForbidden`; `.inUse` with the processes; `.busy` when the file stays held for a
+    ///   second; `.notANamespace` for a directory.
     package func delete(
         _ name: NamespaceName, ifUnused: Bool = false, by authority: Authority = .unlimited
     ) async throws(NamespaceError) {
@@ -88,7 +88,8 @@ extension NamespaceManager {
                     do throws(SystemError) {
                         try store.remove(name)
                     } catch {
-                        // What was asked for is done. The next start finds a record without a namespace, and removes it.
+                        // What was asked for is done. The next start finds a record without a namespace, and removes
+                        // it.
                         logger.warning("a record could not be removed", metadata: ["error": "\(error)"])
                     }
                     dnsFiles?.drop(name, logger: logger)

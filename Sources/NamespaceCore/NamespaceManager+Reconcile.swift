@@ -25,8 +25,8 @@ extension NamespaceManager {
     ///
     /// - Returns: What was found and done.
     /// - Throws: `.directoryUnavailable` when the directory cannot be set up, `.storageFailure` and the like when the
-    ///   records cannot be read. A directory that is not shared with the host is no reason not to start: the daemon then
-    ///   says on `/readyz` what to change.
+    ///   records cannot be read. A directory that is not shared with the host is no reason not to start: the daemon
+    ///   then says on `/readyz` what to change.
     @discardableResult
     package func start() async throws(NamespaceError) -> Reconciliation {
         var isShared = true

@@ -19,8 +19,8 @@ extension NamespaceManager {
         }
     }
 
-    /// Removes every entry that is no namespace, or only tells which ones. Directories and the like are left alone, and so
-    /// is what another tool is about to mount a namespace on.
+    /// Removes every entry that is no namespace, or only tells which ones. Directories and the like are left alone, and
+    /// so is what another tool is about to mount a namespace on.
     package func prune(dryRun: Bool = false) async throws(NamespaceError) -> BulkDeletion {
         try await takeInChanges()
         var selector = Selector()

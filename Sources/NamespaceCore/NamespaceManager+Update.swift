@@ -4,8 +4,8 @@ extension NamespaceManager {
     /// Changes labels and lease. A namespace that another tool made is ours to look after from then on.
     ///
     /// - Parameter authority: Who asks.
-    /// - Throws: `.notFound`; `.changeForbidden`; `.stale` for a file; `.preconditionFailed`; `.notANamespace` for a name that no record can
-    ///   have; `.invalidLabels`.
+    /// - Throws: `.notFound`; `.changeForbidden`; `.stale` for a file; `.preconditionFailed`; `.notANamespace` for a
+    ///   name that no record can have; `.invalidLabels`.
     package func update(
         _ name: NamespaceName, _ patch: Patch, if precondition: Precondition? = nil,
         by authority: Authority = .unlimited

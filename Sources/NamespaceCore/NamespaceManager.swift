@@ -135,7 +135,8 @@ extension NamespaceManager {
     private func path(of name: NamespaceName) -> String { "\(kernel.directory)/\(name)" }
 }
 
-/// Tells moments of uptime as times of the wall clock: the same moment always as the same time, unless the clock is set.
+/// Tells moments of uptime as times of the wall clock: the same moment always as the same time, unless the clock is
+/// set.
 private struct WallClock {
     private var offset: Int64?
 

@@ -4,8 +4,8 @@ package import SystemPackage
 /// The records, one file each, `namespaces/NAME.json` in the state directory, NAME percent-encoded as in a URL. Every
 /// function blocks: call it from a worker.
 ///
-/// The deletion of a namespace without a record is marked by an empty file, `deletions/NAME.json`, while it is under way:
-/// a start then knows that the file left of it is to go.
+/// The deletion of a namespace without a record is marked by an empty file, `deletions/NAME.json`, while it is under
+/// way: a start then knows that the file left of it is to go.
 package struct RecordStore: Sendable {
     private let directory: FilePath
     private let deletions: FilePath

@@ -1,8 +1,8 @@
 import Logging
 import SystemPackage
 
-/// Lines for the journal on standard error: a priority (sd-daemon(3)) and the message. The journal adds the time and the
-/// name of the service.
+/// Lines for the journal on standard error: a priority (sd-daemon(3)) and the message. The journal adds the time and
+/// the name of the service.
 struct JournalLogHandler: LogHandler {
     var logLevel = Logger.Level.info
     var metadata = Logger.Metadata()

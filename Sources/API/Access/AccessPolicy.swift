@@ -41,8 +41,8 @@ package struct AccessPolicy: Sendable {
 
     /// Who sends the request.
     ///
-    /// Over TCP a token goes before a certificate, and one that is presented must be valid. On the Unix socket the kernel
-    /// says who it is, and a token is not looked at.
+    /// Over TCP a token goes before a certificate, and one that is presented must be valid. On the Unix socket the
+    /// kernel says who it is, and a token is not looked at.
     ///
     /// - Throws: `.unauthenticated` for who is not known, `.forbidden` for who is and has no role.
     func principal(of request: Request) throws(Problem) -> Principal {

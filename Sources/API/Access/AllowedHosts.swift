@@ -1,8 +1,8 @@
 import HTTPTypes
 package import MicroHTTP
 
-/// What a request over TCP may call the host it is sent to. A page in a browser whose name has been bound to our address
-/// (DNS rebinding) sends a name of its own.
+/// What a request over TCP may call the host it is sent to. A page in a browser whose name has been bound to our
+/// address (DNS rebinding) sends a name of its own.
 package struct AllowedHosts: Sendable {
     private var names: Set<String>
     /// What clients that ask by the address they connect to send, as they send it.

@@ -4,9 +4,9 @@ package import NamespaceCore
 
 /// What the token file has of a token: everything but the token.
 ///
-/// The text that its holder presents is `netnsd_ID_SECRET`, both in hexadecimal digits. The public id finds the entry, so
-/// that a look-up takes no longer with more tokens; the secret, 256 bits from the kernel, is kept as its HMAC-SHA256 with
-/// a salt. With that many random bits there is nothing to guess, and so nothing that a slow hash would add.
+/// The text that its holder presents is `netnsd_ID_SECRET`, both in hexadecimal digits. The public id finds the entry,
+/// so that a look-up takes no longer with more tokens; the secret, 256 bits from the kernel, is kept as its HMAC-SHA256
+/// with a salt. With that many random bits there is nothing to guess, and so nothing that a slow hash would add.
 package struct Token: Sendable {
     package let id: String
     package let name: String

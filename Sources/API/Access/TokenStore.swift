@@ -14,8 +14,9 @@ package final class TokenStore: Sendable {
         case unknown
     }
 
-    /// A valid token as it was presented. Clients send one and the same with every request, and its code would take as long
-    /// each time as a small answer. It is in memory only, as in libmicrohttpd's buffers, and until the file is read again.
+    /// A valid token as it was presented. Clients send one and the same with every request, and its code would take as
+    /// long each time as a small answer. It is in memory only, as in libmicrohttpd's buffers, and until the file is
+    /// read again.
     private struct Proven {
         let text: [UInt8]
         let principal: Principal

@@ -5,8 +5,8 @@ import SystemPackage
 
 /// Who did what, as JSON lines: every mutation, every refusal, and what the daemon does by itself.
 ///
-/// The lines are written by a thread of their own. A disk that is full or fails keeps nobody from their answer: the lines
-/// are lost, counted in `/metrics`, and the log says so once.
+/// The lines are written by a thread of their own. A disk that is full or fails keeps nobody from their answer: the
+/// lines are lost, counted in `/metrics`, and the log says so once.
 package final class AuditLog: Sendable {
     private let lines: LineLog
     private let logger: Logger

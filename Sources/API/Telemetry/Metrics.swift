@@ -9,7 +9,8 @@ import Wiring
 extension Route {
     static let metricsPattern = "/metrics"
 
-    /// `/metrics`: everything that is counted, for Prometheus. It needs no worker, so that it answers when they are stuck.
+    /// `/metrics`: everything that is counted, for Prometheus. It needs no worker, so that it answers when they are
+    /// stuck.
     static func metrics(_ metrics: Metrics) -> Route {
         Route(
             metricsPattern,

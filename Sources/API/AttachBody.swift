@@ -133,8 +133,8 @@ indirect enum CapabilityShape: Sendable {
         switch (self, value) {
         case (.text, .string(let text)) where (1...Self.longestText).contains(text.utf8.count): return nil
         case (.text, _): return (place, "The value is a string of 1 to \(Self.longestText) bytes.")
-        case (.number(let range), .integer(let number)) where range.contains(number): return nil
         case (.number(let range), _):
+            if let number = value.int64, range.contains(number) { return nil }
             return (place, "The value is a whole number from \(range.lowerBound) to \(range.upperBound).")
         case (.list(let shape), .array(let elements)) where elements.count <= Self.mostElements:
             return elements.enumerated().lazy.compactMap { shape.misfit(of: $1, at: "\(place).\($0)") }.first

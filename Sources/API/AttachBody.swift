@@ -83,7 +83,8 @@ indirect enum CapabilityShape: Sendable {
     case object([(name: String, shape: CapabilityShape, isRequired: Bool)])
 
     private static let port = number(0...65535)
-    private static let rate = number(0...Int64.max)
+    /// Up to what any reader of JSON has exactly (RFC 8259, 6).
+    private static let rate = number(0...(1 << 53) - 1)
 
     /// The capabilities, in the order in which the conventions have them.
     static let all: [(name: String, shape: CapabilityShape)] = [

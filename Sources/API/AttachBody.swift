@@ -83,7 +83,8 @@ indirect enum CapabilityShape: Sendable {
     case object([(name: String, shape: CapabilityShape, isRequired: Bool)])
 
     private static let port = number(0...65535)
-    private static let rate = number(0...Int64.max)
+    /// Up to what any reader of JSON has exactly (RFC 8259, 6).
+    private static let rate = number(0...(1 << 53) - 1)
 
     /// The capabilities, in the order in which the conventions have them.
     static let all: [(name: String, shape: CapabilityShape)] = [
@@ -133,8 +134,8 @@ indirect enum CapabilityShape: Sendable {
         switch (self, value) {
         case (.text, .string(let text)) where (1...Self.longestText).contains(text.utf8.count): return nil
         case (.text, _): return (place, "The value is a string of 1 to \(Self.longestText) bytes.")
-        case (.number(let range), .integer(let number)) where range.contains(number): return nil
         case (.number(let range), _):
+            if let number = value.int64, range.contains(number) { return nil }
             return (place, "The value is a whole number from \(range.lowerBound) to \(range.upperBound).")
         case (.list(let shape), .array(let elements)) where elements.count <= Self.mostElements:
             return elements.enumerated().lazy.compactMap { shape.misfit(of: $1, at: "\(place).\($0)") }.first

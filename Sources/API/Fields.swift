@@ -56,17 +56,10 @@ struct Fields {
 
     /// A whole number that may be left out, but not null.
     func integer(_ key: String, in range: ClosedRange<Int64>) throws(Problem) -> Int64? {
-        switch members[key] {
-        case nil: return nil
-        case .integer(let number)? where range.contains(number): return number
-        case .number(let number)?:
-            // 60.0 is a whole number to JSON Schema, and to clients whose numbers are all alike.
-            if let whole = Int64(exactly: number), range.contains(whole) { return whole }
-            fallthrough
-        case .integer?:
-            throw problem(key, "The value is a whole number from \(range.lowerBound) to \(range.upperBound).")
-        case let other?: throw wrongType(key, "a whole number", other)
-        }
+        guard let value = members[key] else { return nil }
+        if let number = value.int64, range.contains(number) { return number }
+        guard value.double != nil else { throw wrongType(key, "a whole number", value) }
+        throw problem(key, "The value is a whole number from \(range.lowerBound) to \(range.upperBound).")
     }
 
     /// True or false, but not null; false where it is left out.

@@ -65,9 +65,13 @@ extension JSONValue {
         }
     }
 
+    /// A whole number, however it is written: 60.0 is one to JSON Schema, and to clients whose numbers are all alike.
     package var int64: Int64? {
-        guard case .integer(let value) = self else { return nil }
-        return value
+        switch self {
+        case .integer(let value): value
+        case .number(let value): Int64(exactly: value)
+        default: nil
+        }
     }
 
     package var uint64: UInt64? { int64.flatMap { UInt64(exactly: $0) } }

@@ -50,7 +50,8 @@ package struct JSONWriter: Sendable {
     package mutating func null() { literal("null") }
     package mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
     package mutating func value(_ value: some BinaryInteger) { literal(String(value)) }
-    /// A finite number; a whole one without its fraction.
+    /// A finite number, which Swift writes as JSON does; a whole one without its fraction, which a reader in Go would
+    /// refuse where it expects a whole one.
     package mutating func value(_ value: Double) {
         literal(Int64(exactly: value).map { String($0) } ?? String(value))
     }
@@ -171,8 +172,7 @@ extension JSONWriter {
         case .null: null()
         case .bool(let value): self.value(value)
         case .integer(let value): self.value(value)
-        // Swift writes a finite number as JSON does.
-        case .number(let value): literal("\(value)")
+        case .number(let value): self.value(value)
         case .string(let value): self.value(value)
         case .array(let elements): array(of: elements) { $0.value($1) }
         case .object(let members):

@@ -32,6 +32,8 @@ package final class Attachments: NamespaceTenant {
 
     /// The longest name of a network and id of a container; both and an interface's name make the name of a file.
     package static let (longestNetwork, longestContainerID) = (100, 120)
+    /// The longest id, the name of a file: `NAME_MAX` bytes (limits.h).
+    package static let longestID = 255
     /// How many chains of plugins run at once; others wait.
     private static let chains = 16
 

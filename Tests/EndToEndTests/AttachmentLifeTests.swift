@@ -191,6 +191,18 @@ struct AttachmentLifeTests {
         }
     }
 
+    @Test("An id that no file can have is refused, and one that none has is not found, or gone already")
+    func longIDs() async throws {
+        try await withScripts { (_, daemon) async throws in
+            let path = { attachments + "/" + String(repeating: "x", count: $0) }
+            for (method, path) in [("GET", path(256)), ("DELETE", path(256)), ("POST", path(256) + "/check")] {
+                #expect(try await daemon.send(method, path).problem == "invalid-name")
+            }
+            #expect(try await daemon.send("GET", path(255)).problem == "attachment-not-found")
+            #expect(try await daemon.send("DELETE", path(255)).status == 204)
+        }
+    }
+
     @Test("One container's id is one container's, in every namespace at once")
     func sameContainer() async throws {
         try await withScripts { (networks, daemon) async throws in

@@ -24,7 +24,7 @@ struct AttachmentTests {
                     "POST", "/v1/namespaces/\(name)/attachments",
                     body: """
                         {"network":"lab","args":{"IgnoreUnknown":"1"},
-                        "capabilities":{"portMappings":[{"hostPort":\(port),"containerPort":80,"protocol":"tcp"}]}}
+                        "capabilities":{"portMappings":[{"hostPort":\(port),"containerPort":80.0,"protocol":"tcp"}]}}
                         """)
                 #expect(answer.status == 201, "\(answer.text)")
                 let location = "/v1/namespaces/\(name)/attachments/lab-\(name)-eth0"

@@ -79,7 +79,9 @@ struct DNSTests {
                 #expect(response.problem == "invalid-field", "\(body): \(response.text)")
                 #expect(try response.json["field"]?.string == field, "\(body)")
             }
-            #expect(try await daemon.send("PUT", Self.dns, body: "{").problem == "malformed-json")
+            for body in ["{", ""] {
+                #expect(try await daemon.send("PUT", Self.dns, body: body).problem == "malformed-json")
+            }
             #expect(try await daemon.send("GET", Self.dns + "?x=1").problem == "invalid-parameter")
             #expect(try await daemon.send("POST", Self.dns).status == 405)
             try await Command.check("touch", [daemon.home.netnsDirectory + "/stale"])

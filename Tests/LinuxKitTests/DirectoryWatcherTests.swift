@@ -108,13 +108,21 @@ private func watcherThreads() throws -> [String] {
     @Test("no namespace of a burst is reported half-made or half-gone") func burstOfNamespaces() async throws {
         try await withWatcher { scratch, recorder in
             let own = try scratch.ownNamespace
-            for index in 0..<500 { try scratch.add("n\(index)") }
+            // On a busy machine, one or another is half-made for longer than the watcher waits, and is rightly told of.
+            var slow: Set<[UInt8]> = []
+            func time(_ index: Int, _ act: (String) throws -> Void) rethrows {
+                let begin = ContinuousClock.now
+                try act("n\(index)")
+                if .now - begin > WatchLoop.settlingTime / 2 { slow.insert(Array("n\(index)".utf8)) }
+            }
+            for index in 0..<500 { try time(index, scratch.add) }
             try await recorder.expect("all of them") {
                 $0.names.count == 500 && $0.names.values.allSatisfy { $0 == own }
             }
-            for index in 0..<500 { try scratch.delete("n\(index)") }
+            for index in 0..<500 { try time(index, scratch.delete) }
             try await recorder.expect("none of them") { $0.names.isEmpty }
-            #expect(recorder.now.everPlain.isEmpty)
+            #expect(slow.count < 50, "the machine is too busy to tell")
+            #expect(recorder.now.everPlain.allSatisfy { slow.contains($0) })
         }
     }
 
@@ -200,7 +208,13 @@ private func watcherThreads() throws -> [String] {
             // In the middle of its work, too: new files are being given time to become namespaces.
             try scratch.create(100)
             try await Task.sleep(for: .milliseconds(20))
-            try #require(umount2(scratch.directory.path.string, 0) == 0, "the watcher keeps no file system busy")
+            // No longer busy than a look at the directory takes.
+            var isUncovered = false
+            for _ in 0..<50 where !isUncovered {
+                isUncovered = umount2(scratch.directory.path.string, 0) == 0
+                if !isUncovered { try await Task.sleep(for: .milliseconds(2)) }
+            }
+            try #require(isUncovered, "the watcher keeps no file system busy")
             try await recorder.expect("a sweep") { $0.names == [Array("a".utf8): .plain] }
             try scratch.create("c")
             try await recorder.expect("c", .plain)

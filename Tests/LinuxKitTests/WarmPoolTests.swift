@@ -245,13 +245,24 @@ struct WarmPoolTests {
     func called(isUrgent: Bool) async throws {
         let preparation = SlowPreparation(isUrgent: isUrgent)
         let workers = try KernelWorkers(count: 2, preparation: preparation)
+        // Only a thread that has begun can be kept off anything: both have once each has met the other.
+        let (one, other) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        async let met: Void = workers.run { (_) throws(SystemError) in
+            one.signal()
+            other.wait()
+        }
+        try await workers.run { (_) throws(SystemError) in
+            other.signal()
+            one.wait()
+        }
+        try await met
         // The first job tells whose processor to keep off.
         let all = try await processors(of: workers)
         try #require(all.count > 1)
         let call = preparation.call.withLock { $0 }
         try #require(call != nil)
         while !preparation.hasBegun.withLock({ $0 }) {
-            // Nobody hears it while no thread is idle.
+            // A thread that does not sleep yet does not hear it.
             if isUrgent { call?() }
             try await Task.sleep(for: .milliseconds(1))
         }

@@ -29,6 +29,7 @@ private func get(_ call: Call, _ manager: NamespaceManager) async throws(Problem
 private func put(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
+    guard !body.isEmpty else { throw Problem(.malformedJSON, "The files are made from a body; {} makes empty ones.") }
     let fields = try Fields(
         body: body, depth: call.admission.limits.jsonDepth,
         allowing: ["nameservers", "search", "options", "hosts"])

@@ -77,8 +77,9 @@ private func attach(_ call: Call, _ body: [UInt8], _ attachments: Attachments) a
 private func get(_ call: Call, _ attachments: Attachments) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
+    let id = try call.attachmentID()
     do throws(NamespaceError) {
-        return .attachment(try await attachments.attachment(name, call.attachmentID))
+        return .attachment(try await attachments.attachment(name, id))
     } catch {
         throw Problem(error)
     }
@@ -87,8 +88,9 @@ private func get(_ call: Call, _ attachments: Attachments) async throws(Problem)
 private func detach(_ call: Call, _ attachments: Attachments) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
+    let id = try call.attachmentID()
     do throws(NamespaceError) {
-        try await attachments.detach(name, call.attachmentID, by: call.authority)
+        try await attachments.detach(name, id, by: call.authority)
         return Response(status: .noContent)
     } catch {
         throw Problem(error)
@@ -99,8 +101,9 @@ private func check(_ call: Call, _ body: [UInt8], _ attachments: Attachments) as
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     _ = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: [])
+    let id = try call.attachmentID()
     do throws(NamespaceError) {
-        try await attachments.check(name, call.attachmentID, by: call.authority)
+        try await attachments.check(name, id, by: call.authority)
         return Response(status: .noContent)
     } catch {
         throw Problem(error)
@@ -108,6 +111,11 @@ private func check(_ call: Call, _ body: [UInt8], _ attachments: Attachments) as
 }
 
 extension Call {
-    /// What is no id of any attachment is looked for like one, and not found.
-    fileprivate var attachmentID: String { String(decoding: item, as: UTF8.self) }
+    /// The name of a file in the cache, which other tools may have put there: of what characters is for them to choose.
+    fileprivate func attachmentID() throws(Problem) -> String {
+        guard item.count <= Attachments.longestID else {
+            throw Problem(.invalidName, "The attachment in the path has at most \(Attachments.longestID) bytes.")
+        }
+        return String(decoding: item, as: UTF8.self)
+    }
 }

@@ -110,8 +110,9 @@ extension Attachment {
             let network = value["networkName"]?.string, !container.isEmpty, !interface.isEmpty, !network.isEmpty
         else { return nil }
         key = AttachmentKey(network: network, containerID: container, interface: interface)
+        let result = value["result"]
         runtime = RuntimeConfiguration(
-            namespace: value["netns"]?.string ?? "",
+            namespace: value["netns"]?.string ?? Self.namespace(of: interface, in: result) ?? "",
             arguments: (value["cniArgs"]?.array ?? []).compactMap { pair in
                 guard let pair = pair.array, pair.count == 2, let key = pair[0].string, let value = pair[1].string
                 else { return nil }
@@ -119,8 +120,14 @@ extension Attachment {
             },
             capabilities: value["capabilityArgs"]?.object ?? [:])
         configuration = value["config"]?.string.flatMap(Base64.decode) ?? []
-        let result = value["result"]
         self.result = result?.object == nil ? nil : result
         self.modified = modified
+    }
+
+    /// Where the plugins say that they put the interface: libcni before 1.3 does not note the namespace's path otherwise.
+    private static func namespace(of interface: String, in result: JSONValue?) -> String? {
+        let interfaces = result?["interfaces"]?.array ?? []
+        return interfaces.lazy.filter { $0["name"]?.string == interface }.compactMap { $0["sandbox"]?.string }
+            .first { $0.hasPrefix("/") }
     }
 }

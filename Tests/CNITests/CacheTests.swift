@@ -1,8 +1,9 @@
-import CNI
 import Foundation
 import JSONText
 import TestSupport
 import Testing
+
+@testable import CNI
 
 @Suite("libcni's cache", .serialized)
 struct CacheTests {
@@ -72,6 +73,26 @@ struct CacheTests {
             try home.networks.delete(try #require(all.first { $0.key != key }))
             #expect(home.log == ["DEL one"])
         }
+    }
+
+    @Test(
+        "Where no namespace is noted, as by libcni before 1.3, it is where the plugins say that the interface is",
+        arguments: [
+            (#"{"name":"veth7"},{"name":"eth0","sandbox":"/run/netns/blue"}"#, "/run/netns/blue"),
+            (
+                #"{"name":"eth1","sandbox":"/run/netns/red"},{"name":"eth0","sandbox":"/run/netns/blue"}"#,
+                "/run/netns/blue"
+            ),
+            // No path: a machine's id, or nothing.
+            (#"{"name":"eth0","sandbox":"vm-17"}"#, ""), (#"{"name":"eth0"}"#, ""), ("", ""), ("1", ""),
+        ])
+    func sandbox(_ interfaces: String, _ namespace: String) throws {
+        let text = """
+            {"kind":"cniCacheV1","containerId":"blue","ifName":"eth0","networkName":"net",\
+            "result":{"cniVersion":"1.0.0","interfaces":[\(interfaces)]}}
+            """
+        let attachment = try #require(Attachment(parsing: Array(text.utf8), modified: 0))
+        #expect(attachment.runtime.namespace == namespace)
     }
 
     @Test("A result of nearly a megabyte, beside a configuration of half of one, is kept and taken away")

@@ -42,25 +42,15 @@ package actor WireManager {
         guard let id = order.id ?? WireID.generate() else { throw Self.taken }
         guard wires[id] == nil, making.insert(id).inserted else { throw Self.taken }
         defer { making.remove(id) }
-        let wire = Wire(
-            id: id, a: order.a, b: order.b, mtu: order.mtu, createdAt: manager.now,
-            createdBy: authority.owner?.principal)
+        let wire = Wire(order, as: id, at: manager.now, by: authority.owner?.principal)
         let (store, bootID, manager) = (store, bootID, manager)
-        try await manager.reserving(wire.namespaces) { () async throws(NamespaceError) in
+        let made = try await manager.reserving(wire.namespaces) { () async throws(NamespaceError) in
             try await manager.check(.change, on: wire.namespaces, by: authority)
+            let made: Wire
             do throws(NamespaceError) {
-                try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
+                made = try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
                     do throws(SystemError) {
-                        try store.begin(wire, bootID: bootID)
-                        CrashPoint.wireUnmade.pass()
-                        try WireLinks.make(wire, in: open, on: &thread)
-                        CrashPoint.wireMade.pass()
-                        do throws(SystemError) {
-                            try store.commit(id)
-                        } catch {
-                            try? WireLinks.unmake(wire, in: open, on: &thread)
-                            throw error
-                        }
+                        return try Self.make(wire, store, bootID, in: open, on: &thread)
                     } catch {
                         // The next start finds a record of nothing otherwise, and removes it.
                         try? store.abandon(id)
@@ -70,10 +60,28 @@ package actor WireManager {
             } catch {
                 throw error.namingModule(for: wire)
             }
-            await self.add(wire)
+            await self.add(made)
             manager.events.append(.wireCreated, in: wire.a.namespace, .wire(wire.event))
+            return made
         }
-        return WireStatus(wire: wire, state: .up)
+        return WireStatus(wire: made, state: .up)
+    }
+
+    private static func make(
+        _ wire: Wire, _ store: WireStore, _ bootID: String, in namespaces: [OpenNamespace],
+        on thread: inout KernelThread
+    ) throws(SystemError) -> Wire {
+        try store.begin(wire, bootID: bootID)
+        CrashPoint.wireUnmade.pass()
+        let made = try WireLinks.make(wire, in: namespaces, on: &thread)
+        CrashPoint.wireMade.pass()
+        do throws(SystemError) {
+            try store.commit(made, bootID: bootID)
+        } catch {
+            try? WireLinks.delete(made, in: namespaces, on: &thread)
+            throw error
+        }
+        return made
     }
 
     static let taken = NamespaceError(
@@ -180,26 +188,38 @@ package actor WireManager {
                     continue
                 }
             }
-            try await self.takeAway(wire, from: names)
+            try await self.takeAway(wire)
         }
     }
 
-    /// Deletes the links and the record. Call it while the names are held.
-    private func takeAway(_ wire: Wire, from names: [NamespaceName]) async throws(NamespaceError) {
-        let (store, id) = (store, wire.id)
-        for name in names {
-            do throws(NamespaceError) {
-                try await manager.visitingHeld([name]) { (open, thread) throws(SystemError) in
-                    try WireLinks.delete(wire, in: open[0], named: name, on: &thread)
-                }
+    /// Deletes the links and the record. Call it while one of the names is held at least, without which nobody else does
+    /// anything to the wire.
+    private func takeAway(_ wire: Wire) async throws(NamespaceError) {
+        if try await !deleteLinks(of: wire, in: wire.namespaces) {
+            for name in wire.namespaces {
                 // With one link goes the other.
-                break
-            } catch  where error.code == .notFound || error.code == .stale || error.code == .linkNotFound {
-                continue
+                if try await deleteLinks(of: wire, in: [name]) { break }
             }
         }
+        let (store, id) = (store, wire.id)
         try await manager.working { () throws(SystemError) in try store.remove(id) }
         drop(wire)
+    }
+
+    /// False says that none is there.
+    private func deleteLinks(of wire: Wire, in names: [NamespaceName]) async throws(NamespaceError) -> Bool {
+        do throws(NamespaceError) {
+            try await manager.visitingHeld(names) { (open, thread) throws(SystemError) in
+                if names == wire.namespaces {
+                    try WireLinks.delete(wire, in: open, on: &thread)
+                } else {
+                    try WireLinks.delete(wire, in: open[0], named: names[0], on: &thread)
+                }
+            }
+            return true
+        } catch  where error.code == .notFound || error.code == .stale || error.code == .linkNotFound {
+            return false
+        }
     }
 
     private func drop(_ wire: Wire) {
@@ -225,7 +245,7 @@ extension WireManager: NamespaceTenant {
     package func leave(_ name: NamespaceName, of manager: NamespaceManager) async throws(NamespaceError) {
         for id in ids(in: name) {
             guard let wire = wires[id] else { continue }
-            try await takeAway(wire, from: [name])
+            try await takeAway(wire)
         }
     }
 
@@ -276,10 +296,10 @@ extension WireManager {
         await manager.reserving(wire.namespaces) { () async in
             do throws(NamespaceError) {
                 try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
-                    try WireLinks.unmake(wire, in: open, on: &thread)
+                    try WireLinks.delete(wire, in: open, on: &thread)
                 }
             } catch {
-                // A namespace is gone, and with it the link.
+                // It was never made, or a namespace is gone, and with it the link.
                 self.logger.debug(
                     "an unfinished wire is not there", metadata: ["wire": "\(wire.id)", "error": "\(error)"])
             }
@@ -311,6 +331,13 @@ extension NamespaceError {
 }
 
 extension Wire {
+    /// A wire that is not made yet.
+    fileprivate init(_ order: WireOrder, as id: WireID, at time: Timestamp, by principal: String?) {
+        self.init(id: id, a: order.a, b: order.b, mtu: order.mtu, createdAt: time, createdBy: principal)
+        a.originalMAC = a.mac ?? .random()
+        b.originalMAC = b.mac ?? .random()
+    }
+
     /// Whether a link of one has the name of a link of the other in the same namespace.
     func sharesLink(with other: Wire) -> Bool {
         [a, b].contains { end in

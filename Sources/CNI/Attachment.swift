@@ -48,17 +48,20 @@ package struct Attachment: Sendable {
     package var configuration: [UInt8]
     /// What the last plugin of the chain answered to ADD; nil while, or because, that has not come to its end.
     package var result: JSONValue?
+    /// What tells the request apart that it was made for; nil where nobody asked for that. libcni passes it over.
+    package let request: String?
     /// When the file was last written, in nanoseconds since 1970.
     package var modified: Int64
 
     package init(
         _ key: AttachmentKey, _ runtime: RuntimeConfiguration, configuration: [UInt8], result: JSONValue? = nil,
-        modified: Int64 = 0
+        request: String? = nil, modified: Int64 = 0
     ) {
         self.key = key
         self.runtime = runtime
         self.configuration = configuration
         self.result = result
+        self.request = request
         self.modified = modified
     }
 
@@ -99,6 +102,7 @@ extension Attachment {
                 writer.key("result")
                 writer.value(result)
             }
+            if let request { writer.member("netnsdRequest", request) }
         }
         return writer.bytes
     }
@@ -121,6 +125,7 @@ extension Attachment {
             capabilities: value["capabilityArgs"]?.object ?? [:])
         configuration = value["config"]?.string.flatMap(Base64.decode) ?? []
         self.result = result?.object == nil ? nil : result
+        request = value["netnsdRequest"]?.string
         self.modified = modified
     }
 

@@ -37,6 +37,19 @@ struct CacheTests {
         }
     }
 
+    @Test("What tells the request apart is kept with an attachment that was made for one")
+    func request() async throws {
+        try await withPlugins { home in
+            try home.plugin("one")
+            try home.network(#"{"type":"one"}"#)
+            let runtime = RuntimeConfiguration(namespace: "/run/netns/blue")
+            let made = try home.networks.add(key, runtime, for: "f00 \"me\" key")
+            #expect(made.request == "f00 \"me\" key")
+            #expect(try home.cached("net-blue-eth0")["netnsdRequest"] == "f00 \"me\" key")
+            #expect(try home.networks.cache.all().map(\.request) == ["f00 \"me\" key"])
+        }
+    }
+
     @Test("What libcni wrote, by its older versions too, is read, and taken away as it was made")
     func read() async throws {
         try await withPlugins { home in

@@ -14,6 +14,8 @@ package actor WireManager {
     private let logger: Logger
     private var wires: [WireID: Wire] = [:]
     private var making: Set<WireID> = []
+    /// How many each principal has, those being made included.
+    private var counts: [String: Int] = [:]
     /// Which wires end in a namespace; asked without waiting for the actor.
     private nonisolated let ends = Mutex<[NamespaceName: Set<WireID>]>([:])
 
@@ -34,17 +36,32 @@ package actor WireManager {
 
     /// Makes a wire wholly, or leaves nothing behind.
     ///
-    /// - Throws: `.wireTaken`; `.notFound`, `.stale` and `.changeForbidden` of either namespace; `.linkTaken`; and what the
+    /// - Parameter quota: How many wires who asks may have, those being made included; 0 for any number.
+    /// - Throws: `.wireTaken`; `.quotaReached`; `.notFound`, `.stale` and `.changeForbidden` of either namespace; `.linkTaken`; and what the
     ///   kernel has against it.
     package func create(
-        _ order: WireOrder, by authority: Authority = .unlimited
+        _ order: WireOrder, by authority: Authority = .unlimited, within quota: Int = 0
     ) async throws(NamespaceError) -> WireStatus {
         guard let id = order.id ?? WireID.generate() else { throw Self.taken }
         guard wires[id] == nil, making.insert(id).inserted else { throw Self.taken }
         defer { making.remove(id) }
         let wire = Wire(order, as: id, at: manager.now, by: authority.owner?.principal)
+        if let principal = wire.createdBy, quota > 0, counts[principal] ?? 0 >= quota {
+            throw NamespaceError(
+                .quotaReached, "You may have \(quota) wires, and this would be one more; delete some first.")
+        }
+        count(wire, 1)
+        do throws(NamespaceError) {
+            return WireStatus(wire: try await make(wire, by: authority), state: .up)
+        } catch {
+            count(wire, -1)
+            throw error
+        }
+    }
+
+    private func make(_ wire: Wire, by authority: Authority) async throws(NamespaceError) -> Wire {
         let (store, bootID, manager) = (store, bootID, manager)
-        let made = try await manager.reserving(wire.namespaces) { () async throws(NamespaceError) in
+        return try await manager.reserving(wire.namespaces) { () async throws(NamespaceError) in
             try await manager.check(.change, on: wire.namespaces, by: authority)
             let made: Wire
             do throws(NamespaceError) {
@@ -53,7 +70,7 @@ package actor WireManager {
                         return try Self.make(wire, store, bootID, in: open, on: &thread)
                     } catch {
                         // The next start finds a record of nothing otherwise, and removes it.
-                        try? store.abandon(id)
+                        try? store.abandon(wire.id)
                         throw error
                     }
                 }
@@ -64,7 +81,6 @@ package actor WireManager {
             manager.events.append(.wireCreated, in: wire.a.namespace, .wire(wire.event))
             return made
         }
-        return WireStatus(wire: made, state: .up)
     }
 
     private static func make(
@@ -87,6 +103,12 @@ package actor WireManager {
     static let taken = NamespaceError(
         .wireTaken, "There is a wire of this id already; choose another one or delete it.")
     static let notFound = NamespaceError(.wireNotFound, "There is no wire of this id.")
+
+    private func count(_ wire: Wire, _ change: Int) {
+        guard let principal = wire.createdBy else { return }
+        let count = (counts[principal] ?? 0) + change
+        counts[principal] = count > 0 ? count : nil
+    }
 
     private func add(_ wire: Wire) {
         wires[wire.id] = wire
@@ -224,6 +246,7 @@ package actor WireManager {
 
     private func drop(_ wire: Wire) {
         guard wires.removeValue(forKey: wire.id) != nil else { return }
+        count(wire, -1)
         ends.withLock { ends in
             for name in wire.namespaces {
                 ends[name]?.remove(wire.id)
@@ -285,6 +308,7 @@ extension WireManager {
                 try await manager.working { () throws(SystemError) in try store.remove(wire.id) }
             } else {
                 add(wire)
+                count(wire, 1)
             }
         }
         await manager.admit(self)

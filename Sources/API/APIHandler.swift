@@ -50,7 +50,7 @@ package struct APIHandler: RequestHandler {
             .prune(manager),
             .namespace(manager),
             .renewal(manager),
-            .attachments(attachments),
+            .attachments(attachments, manager.answers),
             .attachment(attachments),
             .attachmentCheck(attachments),
             .processes(manager),

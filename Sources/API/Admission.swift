@@ -19,6 +19,8 @@ package struct AdmissionLimits: Sendable {
     package var creationBurst = 10_000
     /// Namespaces that a principal has; 0 for no limit. More get 429.
     package var namespacesPerPrincipal = 20_000
+    /// Wires that a principal has; 0 for no limit. More get 429.
+    package var wiresPerPrincipal = 20_000
 
     /// The defaults.
     package init() {}
@@ -26,6 +28,9 @@ package struct AdmissionLimits: Sendable {
 
 /// Lets requests in, or not: for each that changes something an atomic addition, for each that creates a short lock.
 final class Admission: Sendable {
+    /// After how many seconds to ask whether there is room within a quota.
+    static let quotaDelay = 10
+
     let limits: AdmissionLimits
     private let mutations = Atomic<Int>(0)
     private let buckets: Mutex<TokenBuckets>
@@ -83,7 +88,7 @@ extension Call {
         guard let reservation = await manager.reserve(count, for: principal, within: quota) else {
             var problem = Problem(
                 .quotaReached, "You may have \(quota) namespaces, and this would be more; delete some first.")
-            problem.retryAfter = 10
+            problem.retryAfter = Admission.quotaDelay
             throw problem
         }
         let result: Result<Response, Problem>

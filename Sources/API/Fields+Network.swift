@@ -73,11 +73,12 @@ extension Fields {
         try parsed(key, as: "an IP address such as 10.0.0.1 or fd00::1") { IPAddress($0) }
     }
 
+    /// An address with its prefix length; without one, the one address, as ip(8) has it.
     func prefix(_ key: String) throws(Problem) -> IPPrefix? {
         try parsed(key, as: Self.prefixRule) { IPPrefix($0) }
     }
 
-    /// Addresses with their prefix lengths, each given once.
+    /// Addresses with their prefix lengths, as ``prefix(_:)``, each given once.
     func prefixes(_ key: String) throws(Problem) -> [IPPrefix]? {
         guard let items = try array(key, atMost: 64) else { return nil }
         var prefixes: [IPPrefix] = []

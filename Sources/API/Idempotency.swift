@@ -62,8 +62,9 @@ private func keep(
         response = error.response(requestID: requestID)
         failure = error
     }
-    // A right that is missing may be given, and what was too much at the time may not be any more.
-    let isFinal = response.status.code < 500 && ![.forbidden, .tooManyRequests].contains(response.status)
+    // A right that is missing may be given, what was not there may come, and what was too much at the time may not be any
+    // more.
+    let isFinal = response.status.code < 500 && ![.forbidden, .notFound, .tooManyRequests].contains(response.status)
     guard isFinal, let answer = AnswerStore.Answer(response) else {
         await answers.forget(mark.key)
         if let failure { throw failure }

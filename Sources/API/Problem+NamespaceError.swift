@@ -41,6 +41,7 @@ extension Problem {
             case .refusedByKernel: .refusedByKernel
             case .wireNotFound: .wireNotFound
             case .wireTaken: .wireTaken
+            case .quotaReached: .quotaReached
             case .changeForbidden, .deletionForbidden, .inspectionForbidden, .adoptionForbidden, .hostForbidden:
                 .forbidden
             case .sysctlNotFound: .sysctlNotFound
@@ -56,6 +57,7 @@ extension Problem {
         processes = error.processes.isEmpty ? nil : error.processes
         if error.code == .invalidLabels { field = "labels" }
         if error.code == .sysctlRefused { field = "value" }
+        if error.code == .quotaReached { retryAfter = Admission.quotaDelay }
         right = Right(missingFor: error.code)
     }
 

@@ -48,17 +48,20 @@ package struct Attachment: Sendable {
     package var configuration: [UInt8]
     /// What the last plugin of the chain answered to ADD; nil while, or because, that has not come to its end.
     package var result: JSONValue?
+    /// What tells the request apart that it was made for; nil where nobody asked for that. libcni passes it over.
+    package let request: String?
     /// When the file was last written, in nanoseconds since 1970.
     package var modified: Int64
 
     package init(
         _ key: AttachmentKey, _ runtime: RuntimeConfiguration, configuration: [UInt8], result: JSONValue? = nil,
-        modified: Int64 = 0
+        request: String? = nil, modified: Int64 = 0
     ) {
         self.key = key
         self.runtime = runtime
         self.configuration = configuration
         self.result = result
+        self.request = request
         self.modified = modified
     }
 
@@ -99,6 +102,7 @@ extension Attachment {
                 writer.key("result")
                 writer.value(result)
             }
+            if let request { writer.member("netnsdRequest", request) }
         }
         return writer.bytes
     }
@@ -110,8 +114,9 @@ extension Attachment {
             let network = value["networkName"]?.string, !container.isEmpty, !interface.isEmpty, !network.isEmpty
         else { return nil }
         key = AttachmentKey(network: network, containerID: container, interface: interface)
+        let result = value["result"]
         runtime = RuntimeConfiguration(
-            namespace: value["netns"]?.string ?? "",
+            namespace: value["netns"]?.string ?? Self.namespace(of: interface, in: result) ?? "",
             arguments: (value["cniArgs"]?.array ?? []).compactMap { pair in
                 guard let pair = pair.array, pair.count == 2, let key = pair[0].string, let value = pair[1].string
                 else { return nil }
@@ -119,8 +124,15 @@ extension Attachment {
             },
             capabilities: value["capabilityArgs"]?.object ?? [:])
         configuration = value["config"]?.string.flatMap(Base64.decode) ?? []
-        let result = value["result"]
         self.result = result?.object == nil ? nil : result
+        request = value["netnsdRequest"]?.string
         self.modified = modified
+    }
+
+    /// Where the plugins say that they put the interface: libcni before 1.3 does not note the namespace's path otherwise.
+    private static func namespace(of interface: String, in result: JSONValue?) -> String? {
+        let interfaces = result?["interfaces"]?.array ?? []
+        return interfaces.lazy.filter { $0["name"]?.string == interface }.compactMap { $0["sandbox"]?.string }
+            .first { $0.hasPrefix("/") }
     }
 }

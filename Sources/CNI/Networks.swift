@@ -54,14 +54,17 @@ extension Networks {
     /// The attachment is in the cache before the first plugin runs, without a result, and until everything is undone: what
     /// a crash or a failed DEL leaves can be found, and deleted.
     ///
+    /// - Parameter request: What is kept with the attachment to tell the request apart that it is made for.
     /// - Throws: `.attached` when there is one of the key; `.networkNotFound`; what the plugins have against it.
-    package func add(_ key: AttachmentKey, _ runtime: RuntimeConfiguration) throws(CNIError) -> Attachment {
+    package func add(
+        _ key: AttachmentKey, _ runtime: RuntimeConfiguration, for request: String? = nil
+    ) throws(CNIError) -> Attachment {
         let network = try directories.network(key.network)
         guard cache.attachment(key.id) == nil else {
             throw CNIError(
                 .attached, "There is an attachment \(key.id) already; delete it first.", network: key.network)
         }
-        var attachment = Attachment(key, runtime, configuration: network.bytes)
+        var attachment = Attachment(key, runtime, configuration: network.bytes, request: request)
         try save(attachment)
         do throws(CNIError) {
             let version = try selectVersion(of: network)

@@ -32,6 +32,10 @@ package enum CrashPoint: String, Sendable, CaseIterable {
     case wireUnmade = "wire-unmade"
     /// A wire: its links are there, it still counts as unfinished.
     case wireMade = "wire-made"
+    /// A link of the host: its record is there, it is still in the host.
+    case hostLinkUnmoved = "host-link-unmoved"
+    /// A link of the host: it is in the namespace, and its record does not tell by which index.
+    case hostLinkMoved = "host-link-moved"
 
     /// Ends the process here, if a test chose this point.
     @inline(__always)

@@ -74,6 +74,7 @@ package struct SystemError: Error, Equatable {
         case addLink = "RTM_NEWLINK create"
         case changeLink = "RTM_NEWLINK change"
         case moveLink = "RTM_NEWLINK move"
+        case returnLink = "RTM_NEWLINK return"
         case deleteLink = "RTM_DELLINK"
         case findLink = "ioctl(SIOCGIFINDEX)"
         case makeTun = "ioctl(TUNSETIFF)"

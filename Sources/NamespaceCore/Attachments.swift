@@ -17,6 +17,8 @@ package final class Attachments: NamespaceTenant {
         package let containerID: String?
         package let arguments: [(key: String, value: String)]
         package let capabilities: [String: JSONValue]
+        /// The request with an idempotency key that asks for it, if it has one.
+        package var request: RequestMark?
 
         package init(
             network: String, interface: String, containerID: String? = nil,
@@ -78,9 +80,15 @@ package final class Attachments: NamespaceTenant {
         let key = AttachmentKey(
             network: order.network, containerID: order.containerID ?? Self.containerID(for: name),
             interface: order.interface)
+        let request = order.request.map { "\($0.fingerprint) \($0.key)" }
         if let other = try await list(of: name).first(where: { $0.key.interface == key.interface }) {
-            throw NamespaceError(
-                .attachmentExists, "The interface is that of the attachment \(other.key.id); delete it first.")
+            guard request != nil, other.request == request else {
+                throw NamespaceError(
+                    .attachmentExists, "The interface is that of the attachment \(other.key.id); delete it first.")
+            }
+            // Made already by a try whose answer was lost, unless that has not got to its end.
+            if other.result != nil { return other }
+            try await delete(other, of: name)
         }
         guard pending.withLock({ $0.insert(key.id).inserted }) else {
             throw NamespaceError(.attachmentExists, "An attachment \(key.id) is being made at this moment.")
@@ -89,7 +97,7 @@ package final class Attachments: NamespaceTenant {
         let runtime = RuntimeConfiguration(
             namespace: path, arguments: order.arguments, capabilities: order.capabilities)
         let attachment = try await work { () throws(CNIError) in
-            let attachment = try networks.add(key, runtime)
+            let attachment = try networks.add(key, runtime, for: request)
             CrashPoint.attachmentUnanswered.pass()
             return attachment
         }

@@ -14,6 +14,8 @@ extension NamespaceError {
             return (.notSupported, "This kernel does not support that\(words)")
         case (.addLink, .fileExists), (.changeLink, .fileExists), (.moveLink, .fileExists):
             return (.linkTaken, "There is a link of this name already; choose another name or delete it.")
+        case (.returnLink, .fileExists):
+            return (.linkTaken, "Rename or delete a link of the host first\(words)")
         case (.findLink, .noSuchDevice), (.addLink, .noSuchDevice), (.changeLink, .noSuchDevice),
             (.moveLink, .noSuchDevice),
             (.deleteLink, .noSuchDevice), (.addAddress, .noSuchDevice), (.addRoute, .noSuchDevice),
@@ -29,9 +31,10 @@ extension NamespaceError {
         case (_, .notPermitted), (_, .permissionDenied), (_, .noMemory), (_, .tooManyOpenFiles),
             (_, .tooManyOpenFilesInSystem):
             return nil
-        case (.addLink, _), (.changeLink, _), (.moveLink, _), (.deleteLink, _), (.makeTun, _), (.addAddress, _),
-            (.deleteAddress, _), (.addRoute, _), (.deleteRoute, _), (.addNeighbour, _), (.deleteNeighbour, _),
-            (.addRule, _), (.deleteRule, _), (.addQueueDiscipline, _), (.deleteQueueDiscipline, _):
+        case (.addLink, _), (.changeLink, _), (.moveLink, _), (.returnLink, _), (.deleteLink, _), (.makeTun, _),
+            (.addAddress, _), (.deleteAddress, _), (.addRoute, _), (.deleteRoute, _), (.addNeighbour, _),
+            (.deleteNeighbour, _), (.addRule, _), (.deleteRule, _), (.addQueueDiscipline, _),
+            (.deleteQueueDiscipline, _):
             return (.refusedByKernel, "The kernel refuses (\(cause.errno))\(words)")
         default:
             return nil

@@ -58,6 +58,8 @@ package struct NamespaceError: Error, Sendable {
         case refusedByKernel
         case wireNotFound
         case wireTaken
+        /// The principal has as many as they may have.
+        case quotaReached
         case sysctlNotFound
         /// The kernel does not let it be read or set there.
         case sysctlNotAllowed

@@ -72,7 +72,8 @@ extension Request {
     /// Moves a link into another namespace, under another name if one is given. It is down there, without addresses.
     ///
     /// Refused with `.fileExists` for a name that is taken there, and with `.invalidArgument` for loopback and bridges,
-    /// which stay where they are.
+    /// which stay where they are. The kernel moves a link under the name that it has, where that is free, and renames it
+    /// there: when it refuses the new name, the link is there already, under its old one.
     package static func moveLink(
         _ index: LinkIndex, into namespace: borrowing OwnedDescriptor, name: LinkName? = nil
     ) throws(SystemError) -> Request {

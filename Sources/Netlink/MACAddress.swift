@@ -26,6 +26,13 @@ package struct MACAddress: Sendable, Hashable, Comparable, CustomStringConvertib
         self.value = value
     }
 
+    /// One that nobody else has, but by a chance of one in 2^46: unicast, and of those that nobody assigns (IEEE 802).
+    package static func random() -> MACAddress {
+        MACAddress(value: UInt64.random(in: 0..<(1 << 48)) & ~(1 << 40) | 1 << 41)
+    }
+
+    private init(value: UInt64) { self.value = value }
+
     /// The six bytes, in the order in which they are sent.
     package var bytes: [UInt8] { (0..<6).map { UInt8(truncatingIfNeeded: value >> UInt64(40 - 8 * $0)) } }
 

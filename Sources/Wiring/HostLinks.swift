@@ -18,15 +18,40 @@ package final class HostLinks: Sendable {
         var index: LinkIndex?
         /// What it was called in the namespace at first.
         let name: LinkName
+        /// Its MAC address in the host, where it has one: what tells it from a link that had that name already.
+        let mac: MACAddress?
+        /// Whether all that was asked for is done.
+        var isFinished = false
 
-        /// Its index in the namespace now; nil where it is not there.
-        func find(by socket: NetlinkSocket) throws(SystemError) -> LinkIndex? {
-            guard let index else { return try socket.linkIndex(name) }
-            return try socket.link(index)?.index
+        /// What it is in the namespace now; nil where it is not there.
+        func find(by socket: NetlinkSocket) throws(SystemError) -> Link? {
+            if let index { return try socket.link(index) }
+            // Its namespace can have its host's name for it still, when the daemon died between the two.
+            for name in [name, hostName] {
+                if let link = try socket.link(name), link.address == mac { return link }
+            }
+            return nil
         }
     }
 
-    private let borrowed = Mutex<[NamespaceName: [Borrowed]]>([:])
+    private struct State {
+        var borrowed: [NamespaceName: [Borrowed]] = [:]
+        /// What they are called in the host, and what those are that are being moved.
+        var hostNames: Set<LinkName> = []
+
+        mutating func add(_ one: Borrowed) {
+            borrowed[one.namespace, default: []].append(one)
+            hostNames.insert(one.hostName)
+        }
+
+        mutating func remove(_ one: Borrowed) {
+            borrowed[one.namespace]?.removeAll { $0.hostName == one.hostName }
+            if borrowed[one.namespace]?.isEmpty ?? false { borrowed[one.namespace] = nil }
+            hostNames.remove(one.hostName)
+        }
+    }
+
+    private let state = Mutex(State())
     private let manager: NamespaceManager
     private let directory: FilePath
     private let bootID: String
@@ -45,37 +70,64 @@ package final class HostLinks: Sendable {
 
     /// Moves a link of the host into a namespace, with all that is said of it, or leaves it where it is.
     ///
-    /// - Throws: `.linkNotFound`, `.linkTaken`, `.hostForbidden`, and what the kernel has against it.
+    /// - Throws: `.linkNotFound`; `.linkTaken`, also where another link is away that was called so in the host;
+    ///   `.hostForbidden`; and what the kernel has against it.
     package func borrow(
         _ hostName: LinkName, as order: LinkOrder, into name: NamespaceName, by authority: Authority = .unlimited
     ) async throws(NamespaceError) -> LinkView {
         try authority.checkHost()
-        let candidates = await manager.candidates(besides: name)
-        return try await manager.visiting([name], to: .change, by: authority) {
-            [self] (open, thread) throws(SystemError) in
-            let host = try NetlinkSocket.open()
-            var one = Borrowed(namespace: name, hostName: hostName, index: nil, name: order.name)
-            let index = try host.index(of: hostName)
-            try write(one)
-            do throws(SystemError) {
-                try host.perform(.moveLink(index, into: open[0].descriptor, name: order.name))
-            } catch {
-                try? remove(one)
-                throw error
-            }
-            do throws(SystemError) {
-                let socket = try open[0].socket(on: &thread)
-                one.index = try socket.index(of: order.name)
-                try write(one)
-                let master = try order.master.map(socket.index(of:))
-                try socket.furnish(order, one.index ?? index, master: master)
-                borrowed.withLock { $0[name, default: []].append(one) }
-                return try open[0].view(of: order.name, candidates, on: &thread)
-            } catch {
-                try? giveBack(one, from: open[0], on: &thread)
-                throw error
-            }
+        guard state.withLock({ $0.hostNames.insert(hostName).inserted }) else {
+            throw NamespaceError(
+                .linkTaken, "Another link was called \(hostName) in the host, and returns there under that name.")
         }
+        let candidates = await manager.candidates(besides: name)
+        do throws(NamespaceError) {
+            return try await manager.visiting([name], to: .change, by: authority) {
+                [self] (open, thread) throws(SystemError) in
+                try borrow(hostName, as: order, into: name, open[0], on: &thread)
+                return try open[0].view(of: order.name, candidates, on: &thread)
+            }
+        } catch {
+            state.withLock { state in
+                // It is there still where it could not be given back.
+                guard !(state.borrowed[name] ?? []).contains(where: { $0.hostName == hostName }) else { return }
+                state.hostNames.remove(hostName)
+            }
+            throw error
+        }
+    }
+
+    private func borrow(
+        _ hostName: LinkName, as order: LinkOrder, into name: NamespaceName, _ namespace: OpenNamespace,
+        on thread: inout KernelThread
+    ) throws(SystemError) {
+        let host = try thread.openHome()
+        guard let link = try host.socket(on: &thread).link(hostName) else { throw .missing(hostName) }
+        var one = Borrowed(namespace: name, hostName: hostName, index: nil, name: order.name, mac: link.address)
+        try write(one)
+        CrashPoint.hostLinkUnmoved.pass()
+        do throws(SystemError) {
+            try Self.move(link, from: host, to: namespace, as: order.name, on: &thread)
+        } catch {
+            try? remove(one)
+            throw error
+        }
+        CrashPoint.hostLinkMoved.pass()
+        do throws(SystemError) {
+            let socket = try namespace.socket(on: &thread)
+            let index = try socket.index(of: order.name)
+            one.index = index
+            try write(one)
+            let master = try order.master.map(socket.index(of:))
+            try socket.furnish(order, index, master: master)
+            one.isFinished = true
+            try write(one)
+        } catch {
+            state.withLock { [one] in $0.add(one) }
+            try? giveBack(one, from: namespace, on: &thread)
+            throw error
+        }
+        state.withLock { [one] in $0.add(one) }
     }
 
     /// Gives a link of a namespace back to the host; false says that it is not the host's.
@@ -97,26 +149,47 @@ package final class HostLinks: Sendable {
     private func giveBack(
         _ one: Borrowed, from namespace: OpenNamespace, on thread: inout KernelThread
     ) throws(SystemError) {
-        let socket = try namespace.socket(on: &thread)
-        let found = try one.find(by: socket)
-        if let found {
-            let home = try thread.openHome()
-            try socket.perform(.moveLink(found, into: home.descriptor, name: one.hostName))
+        if let found = try one.find(by: try namespace.socket(on: &thread)) {
+            let host = try thread.openHome()
+            do throws(SystemError) {
+                try Self.move(found, from: namespace, to: host, as: one.hostName, on: &thread)
+            } catch  where error.errno == .fileExists {
+                throw SystemError(
+                    .returnLink, errno: .fileExists,
+                    explanation: "The host has another link \(one.hostName) by now, as which this one would return")
+            }
         }
         try remove(one)
-        borrowed.withLock { all in
-            all[one.namespace]?.removeAll { $0.hostName == one.hostName }
-            if all[one.namespace]?.isEmpty ?? false { all[one.namespace] = nil }
+        state.withLock { $0.remove(one) }
+    }
+
+    /// Moves a link under a name, or leaves it where it is.
+    private static func move(
+        _ link: Link, from source: OpenNamespace, to target: OpenNamespace, as name: LinkName,
+        on thread: inout KernelThread
+    ) throws(SystemError) {
+        let (here, there) = (try source.socket(on: &thread), try target.socket(on: &thread))
+        guard try there.linkIndex(name) == nil else { throw SystemError(.moveLink, errno: .fileExists) }
+        do throws(SystemError) {
+            try here.perform(.moveLink(link.index, into: target.descriptor, name: name))
+        } catch {
+            // Somebody was faster with the name. Where the link's own is free, it is there under that: see ``Request``.
+            if try here.link(link.index) == nil, let own = LinkName(link.name), let moved = try there.link(own),
+                moved.address == link.address
+            {
+                try there.perform(.moveLink(moved.index, into: source.descriptor, name: own))
+            }
+            throw error
         }
     }
 
-    private func all(in name: NamespaceName) -> [Borrowed] { borrowed.withLock { $0[name] ?? [] } }
+    private func all(in name: NamespaceName) -> [Borrowed] { state.withLock { $0.borrowed[name] ?? [] } }
 }
 
 // MARK: - When a namespace goes
 
 extension HostLinks: NamespaceTenant {
-    package func isIn(_ name: NamespaceName) -> Bool { borrowed.withLock { $0[name] != nil } }
+    package func isIn(_ name: NamespaceName) -> Bool { state.withLock { $0.borrowed[name] != nil } }
 
     package func leave(_ name: NamespaceName, of manager: NamespaceManager) async throws(NamespaceError) {
         try await manager.visitingHeld([name]) { [self] (open, thread) throws(SystemError) in
@@ -126,7 +199,8 @@ extension HostLinks: NamespaceTenant {
 
     package func lose(_ name: NamespaceName) async {
         // The kernel has sent home what is hardware.
-        let lost = borrowed.withLock { $0.removeValue(forKey: name) ?? [] }
+        let lost = all(in: name)
+        state.withLock { state in for one in lost { state.remove(one) } }
         do throws(NamespaceError) {
             try await manager.working { [self] () throws(SystemError) in
                 for one in lost { try remove(one) }
@@ -140,27 +214,38 @@ extension HostLinks: NamespaceTenant {
 // MARK: - Records
 
 extension HostLinks {
-    /// Reads the records, and has the manager ask and tell from now on. Call it after the manager's start.
+    /// Reads the records, gives back what a crash left half moved, and has the manager ask and tell from now on. Call it
+    /// after the manager's start.
     package func start() async throws(NamespaceError) {
-        for var one in try await manager.working({ [self] () throws(SystemError) in try load() }) {
-            let known = one
+        for one in try await manager.working({ [self] () throws(SystemError) in try load() }) {
             do throws(NamespaceError) {
-                let index = try await manager.visiting([one.namespace], to: nil) { (open, thread) throws(SystemError) in
-                    try known.find(by: try open[0].socket(on: &thread))
+                try await manager.visiting([one.namespace], to: nil) { [self] (open, thread) throws(SystemError) in
+                    try resume(one, in: open[0], on: &thread)
                 }
-                one.index = index
             } catch  where error.code == .notFound || error.code == .stale {
-                one.index = nil
+                try await manager.working { [self] () throws(SystemError) in try remove(one) }
             }
-            let current = one
-            guard current.index != nil else {
-                // It was not moved yet, or is back already.
-                try await manager.working { [self] () throws(SystemError) in try remove(current) }
-                continue
-            }
-            borrowed.withLock { $0[current.namespace, default: []].append(current) }
         }
         await manager.admit(self)
+    }
+
+    private func resume(
+        _ one: Borrowed, in namespace: OpenNamespace, on thread: inout KernelThread
+    ) throws(SystemError) {
+        var current = one
+        current.index = try one.find(by: try namespace.socket(on: &thread))?.index
+        guard current.index != nil else {
+            // It was not moved yet, or is back already.
+            return try remove(one)
+        }
+        state.withLock { [current] in $0.add(current) }
+        guard !one.isFinished else { return }
+        do throws(SystemError) {
+            try giveBack(current, from: namespace, on: &thread)
+        } catch {
+            // It stays, and returns with the namespace's deletion.
+            logger.warning("a link cannot be given back to the host", metadata: ["error": "\(error)"])
+        }
     }
 
     private func path(_ one: Borrowed) -> FilePath {
@@ -174,7 +259,9 @@ extension HostLinks {
                 writer.member("namespace", one.namespace.pathSegment)
                 writer.member("hostName", one.hostName.text)
                 writer.member("name", one.name.text)
+                if let mac = one.mac { writer.member("mac", mac.description) }
                 if let index = one.index { writer.member("index", index) }
+                writer.member("finished", one.isFinished)
                 writer.member("boot", bootID)
             }
         }
@@ -200,7 +287,8 @@ extension HostLinks {
             found.append(
                 Borrowed(
                     namespace: namespace, hostName: hostName, index: value["index"]?.int64.map { LinkIndex($0) },
-                    name: name))
+                    name: name, mac: value["mac"]?.string.flatMap { MACAddress($0) },
+                    isFinished: value["finished"] == .bool(true)))
         }
         return found
     }

@@ -15,7 +15,9 @@ package final class LinkWatch: Sendable {
 
     fileprivate struct Watched {
         let name: NamespaceName
-        /// What is known of the links, to tell their names and what is no news.
+        /// What the links are called.
+        var names: [LinkIndex: String] = [:]
+        /// What was last told of them, or found at first, to tell what is no news.
         var links: [LinkIndex: Event.Link] = [:]
     }
 
@@ -71,6 +73,7 @@ package final class LinkWatch: Sendable {
         let names = Dictionary(links.map { ($0.index, $0.name) }) { first, _ in first }
         state.withLock { state in
             for link in links where state.watched[id]?.links[link.index] == nil {
+                state.watched[id]?.names[link.index] = link.name
                 state.watched[id]?.links[link.index] = Event.Link(link, master: link.master.flatMap { names[$0] })
             }
         }
@@ -133,7 +136,12 @@ extension LinkWatch {
             let reading = try monitor.read()
             for event in reading.events { tell(event) }
             guard reading.lostSome else { return }
-            for name in state.withLock({ Array($0.ids.keys) }) { manager.events.append(.changesLost, in: name, nil) }
+            let names = state.withLock { state in
+                // What was lost may be that a link is different now: all that comes is news.
+                for id in state.watched.keys { state.watched[id]?.links = [:] }
+                return Array(state.ids.keys)
+            }
+            for name in names { manager.events.append(.changesLost, in: name, nil) }
         } catch {
             logger.error("what happens to links cannot be read", metadata: ["error": "\(error)"])
         }
@@ -163,12 +171,14 @@ extension LinkWatch.Watched {
     fileprivate mutating func take(_ change: LinkMonitor.Change) -> (Event.Kind, Event.Subject)? {
         switch change {
         case .link(let link):
-            let link = Event.Link(link, master: link.master.flatMap { links[$0]?.name })
+            let link = Event.Link(link, master: link.master.flatMap { names[$0] })
+            names[link.index] = link.name
             guard links[link.index] != link else { return nil }
             links[link.index] = link
             return (.linkChanged, .link(link))
         case .linkDeleted(let link):
             links[link.index] = nil
+            names[link.index] = nil
             return (.linkRemoved, .link(Event.Link(link, master: nil)))
         case .address(let address):
             return (.addressAdded, .address(self.address(address)))
@@ -184,7 +194,7 @@ extension LinkWatch.Watched {
     }
 
     private func address(_ address: InterfaceAddress) -> Event.Address {
-        Event.Address(link: links[address.link]?.name, address: address.address.description)
+        Event.Address(link: names[address.link], address: address.address.description)
     }
 
     /// nil for what the kernel does by itself with each address.
@@ -193,7 +203,7 @@ extension LinkWatch.Watched {
         let isDefault = route.destination == .all(route.family)
         return Event.Route(
             destination: isDefault ? "default" : route.destination.description, gateway: route.gateway?.description,
-            link: route.link.flatMap { links[$0]?.name }, table: route.table.rawValue)
+            link: route.link.flatMap { names[$0] }, table: route.table.rawValue)
     }
 }
 

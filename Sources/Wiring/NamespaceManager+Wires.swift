@@ -34,7 +34,7 @@ extension NamespaceManager {
                 if end.isB { b[end.wire] = link } else { a[end.wire] = link }
             }
         }
-        return wires.map { WireLinks.state(a[$0.id], b[$0.id]) }
+        return wires.map { WireLinks.state(of: $0, a[$0.id], b[$0.id]) }
     }
 }
 

@@ -29,6 +29,11 @@ package struct Wire: Sendable, Equatable {
         package var addresses: [IPPrefix]
         /// What is done to the traffic that leaves here.
         package var impairment: WireImpairment
+        /// The MAC address that it is made with, whoever chose it. With the index it tells the wire's link from one that
+        /// has its name later.
+        var originalMAC: MACAddress?
+        /// Its index in the namespace; nil until the wire is made.
+        var index: LinkIndex?
 
         package init(
             namespace: NamespaceName, link: LinkName, mac: MACAddress? = nil, addresses: [IPPrefix] = [],

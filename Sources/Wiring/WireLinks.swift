@@ -6,20 +6,23 @@ import SystemPackage
 /// What wires are to the kernel. Every function blocks, on the thread of a job that has the wire's namespaces open: that
 /// of the end `a`, and that of `b` where it is another one.
 enum WireLinks {
-    /// Makes both links, up, with their addresses and impairments, or leaves nothing behind.
+    /// Makes both links, up, with their addresses and impairments, or leaves nothing behind. Answers the wire with the
+    /// links' indices.
     static func make(
         _ wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
-    ) throws(SystemError) {
+    ) throws(SystemError) -> Wire {
         let sockets = try Self.sockets(in: namespaces, on: &thread)
         let mtu = wire.mtu.map { UInt32($0) }
-        let peer = VethPeer(name: wire.b.link, mtu: mtu, address: wire.b.mac)
-        let pair = NewLink(wire.a.link, .veth(peer: peer), isUp: true, mtu: mtu, address: wire.a.mac)
+        let peer = VethPeer(name: wire.b.link, mtu: mtu, address: wire.b.originalMAC)
+        let pair = NewLink(wire.a.link, .veth(peer: peer), isUp: true, mtu: mtu, address: wire.a.originalMAC)
         try sockets.a.perform(
             namespaces.count > 1
                 ? .createLink(pair, peerIn: namespaces[1].descriptor) : .createLink(pair))
         do throws(SystemError) {
-            try furnish(wire.a, by: sockets.a)
-            try furnish(wire.b, isPeer: true, by: sockets.b)
+            var made = wire
+            made.a.index = try furnish(wire.a, by: sockets.a)
+            made.b.index = try furnish(wire.b, isPeer: true, by: sockets.b)
+            return made
         } catch {
             // With one link goes the other; that it is gone already is as good.
             if let index = try? sockets.a.linkIndex(wire.a.link) { try? sockets.a.perform(.deleteLink(index)) }
@@ -29,8 +32,7 @@ enum WireLinks {
 
     private static func furnish(
         _ end: Wire.End, isPeer: Bool = false, by socket: NetlinkSocket
-    ) throws(SystemError) {
-        guard isPeer || !end.addresses.isEmpty || !end.impairment.isNone else { return }
+    ) throws(SystemError) -> LinkIndex {
         let index = try socket.index(of: end.link)
         // The kernel does not make a peer that is up: it does not know its other end yet (ENOTCONN).
         var requests = isPeer ? [try Request.changeLink(index, LinkChange(isUp: true))] : []
@@ -41,67 +43,72 @@ enum WireLinks {
         }
         for result in try socket.perform(requests) { try result.get() }
         if !end.impairment.isNone { try socket.impair(index, Impairment(end.impairment)) }
+        return index
     }
 
     /// Replaces what is done to the traffic of both directions.
+    ///
+    /// - Throws: `.findLink` with `.noSuchDevice` for a broken wire.
     static func impair(
         _ wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
     ) throws(SystemError) {
         let sockets = try Self.sockets(in: namespaces, on: &thread)
-        for (end, socket) in [(wire.a, sockets.a), (wire.b, sockets.b)] {
-            try socket.impair(try socket.index(of: end.link), Impairment(end.impairment))
-        }
+        let links = try links(of: wire, by: sockets)
+        guard links.areWhole, let a = links.a, let b = links.b else { throw .missing(wire.a.link) }
+        try sockets.a.impair(a.index, Impairment(wire.a.impairment))
+        try sockets.b.impair(b.index, Impairment(wire.b.impairment))
     }
 
     static func state(
         of wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
     ) throws(SystemError) -> WireStatus.State {
         let sockets = try Self.sockets(in: namespaces, on: &thread)
-        return state(try veth(of: wire.a, by: sockets.a), try veth(of: wire.b, by: sockets.b))
+        return state(of: wire, try veth(of: wire.a, by: sockets.a), try veth(of: wire.b, by: sockets.b))
     }
 
-    /// The same by the links of its ends, nil where there is none.
-    static func state(_ a: Link?, _ b: Link?) -> WireStatus.State {
-        guard let a, let b, a.lower == b.index, b.lower == a.index else { return .broken }
-        return a.isUp && b.isUp ? .up : .down
-    }
-
-    /// The veth of an end, asked for in its namespace; nil where there is none.
-    static func veth(of end: Wire.End, by socket: NetlinkSocket) throws(SystemError) -> Link? {
-        guard let link = try socket.link(end.link), link.kind == "veth" else { return nil }
-        return link
-    }
-
-    /// Deletes what may be there of a wire that was not made to the end: a pair of these names that is one.
-    static func unmake(
-        _ wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
-    ) throws(SystemError) {
-        guard try state(of: wire, in: namespaces, on: &thread) != .broken else { return }
-        let socket = try namespaces[0].socket(on: &thread)
-        try socket.perform(.deleteLink(try socket.index(of: wire.a.link)))
+    /// The same by what ``veth(of:by:)`` says of its ends.
+    static func state(of wire: Wire, _ a: Link?, _ b: Link?) -> WireStatus.State {
+        let links = Links(of: wire, a, b)
+        guard links.areWhole, links.a?.name == wire.a.link.text, links.b?.name == wire.b.link.text else {
+            return .broken
+        }
+        return links.a?.isUp ?? false && links.b?.isUp ?? false ? .up : .down
     }
 
     /// Whether neither link is there.
     static func areGone(
         _ wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
     ) throws(SystemError) -> Bool {
-        let sockets = try Self.sockets(in: namespaces, on: &thread)
-        guard try sockets.a.linkIndex(wire.a.link) == nil else { return false }
-        return try sockets.b.linkIndex(wire.b.link) == nil
+        let links = try links(of: wire, by: try sockets(in: namespaces, on: &thread))
+        return links.a == nil && links.b == nil
     }
 
-    /// Deletes both links through an end that is in `namespace`.
+    /// Deletes both links through one of them, whatever they are called by now.
     ///
-    /// - Throws: `.findLink` with `.noSuchDevice` when none is there, or no veth any more.
+    /// - Throws: `.findLink` with `.noSuchDevice` when none is there.
+    static func delete(
+        _ wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
+    ) throws(SystemError) {
+        let sockets = try Self.sockets(in: namespaces, on: &thread)
+        let links = try links(of: wire, by: sockets)
+        if let a = links.a {
+            // With one link goes the other.
+            try sockets.a.perform(.deleteLink(a.index))
+        } else if let b = links.b {
+            try sockets.b.perform(.deleteLink(b.index))
+        } else {
+            throw .missing(wire.a.link)
+        }
+    }
+
+    /// As ``delete(_:in:on:)``, through an end that is in one namespace, where the other one cannot be asked.
     static func delete(
         _ wire: Wire, in namespace: OpenNamespace, named name: NamespaceName, on thread: inout KernelThread
     ) throws(SystemError) {
         let socket = try namespace.socket(on: &thread)
         for end in [wire.a, wire.b] where end.namespace == name {
-            guard let link = try veth(of: end, by: socket) else { continue }
-            try socket.perform(.deleteLink(link.index))
-            // With one link goes the other.
-            return
+            guard let link = try veth(of: end, by: socket), link.address == end.originalMAC else { continue }
+            return try socket.perform(.deleteLink(link.index))
         }
         throw .missing(wire.a.namespace == name ? wire.a.link : wire.b.link)
     }
@@ -112,6 +119,41 @@ enum WireLinks {
         let a = try namespaces[0].socket(on: &thread)
         guard namespaces.count > 1 else { return (a, a) }
         return (a, try namespaces[1].socket(on: &thread))
+    }
+}
+
+// MARK: - Which links are a wire's
+
+extension WireLinks {
+    /// The links of a wire that are there. One that has the name of one of them later, or by which an index came back, is
+    /// not among them: it was not made with the MAC address, which somebody can have changed since, but not without the
+    /// two of them seeing each other.
+    private struct Links {
+        let a: Link?
+        let b: Link?
+        /// Whether both are there and see each other.
+        let areWhole: Bool
+
+        init(of wire: Wire, _ a: Link?, _ b: Link?) {
+            let seeEachOther =
+                if let a, let b { a.lower == b.index && b.lower == a.index } else { false }
+            let areKnown = seeEachOther && wire.a.index != nil && wire.b.index != nil
+            self.a = areKnown || a?.address == wire.a.originalMAC ? a : nil
+            self.b = areKnown || b?.address == wire.b.originalMAC ? b : nil
+            areWhole = seeEachOther && self.a != nil && self.b != nil
+        }
+    }
+
+    private static func links(
+        of wire: Wire, by sockets: (a: NetlinkSocket, b: NetlinkSocket)
+    ) throws(SystemError) -> Links {
+        Links(of: wire, try veth(of: wire.a, by: sockets.a), try veth(of: wire.b, by: sockets.b))
+    }
+
+    /// The veth that has the end's index, or its name as long as that is not known; asked for in its namespace.
+    static func veth(of end: Wire.End, by socket: NetlinkSocket) throws(SystemError) -> Link? {
+        let link = if let index = end.index { try socket.link(index) } else { try socket.link(end.link) }
+        return link?.kind == "veth" ? link : nil
     }
 }
 

@@ -14,6 +14,8 @@ package actor WireManager {
     private let logger: Logger
     private var wires: [WireID: Wire] = [:]
     private var making: Set<WireID> = []
+    /// How many each principal has, those being made included.
+    private var counts: [String: Int] = [:]
     /// Which wires end in a namespace; asked without waiting for the actor.
     private nonisolated let ends = Mutex<[NamespaceName: Set<WireID>]>([:])
 
@@ -34,51 +36,79 @@ package actor WireManager {
 
     /// Makes a wire wholly, or leaves nothing behind.
     ///
-    /// - Throws: `.wireTaken`; `.notFound`, `.stale` and `.changeForbidden` of either namespace; `.linkTaken`; and what the
+    /// - Parameter quota: How many wires who asks may have, those being made included; 0 for any number.
+    /// - Throws: `.wireTaken`; `.quotaReached`; `.notFound`, `.stale` and `.changeForbidden` of either namespace; `.linkTaken`; and what the
     ///   kernel has against it.
     package func create(
-        _ order: WireOrder, by authority: Authority = .unlimited
+        _ order: WireOrder, by authority: Authority = .unlimited, within quota: Int = 0
     ) async throws(NamespaceError) -> WireStatus {
         guard let id = order.id ?? WireID.generate() else { throw Self.taken }
         guard wires[id] == nil, making.insert(id).inserted else { throw Self.taken }
         defer { making.remove(id) }
-        let wire = Wire(
-            id: id, a: order.a, b: order.b, mtu: order.mtu, createdAt: manager.now,
-            createdBy: authority.owner?.principal)
+        let wire = Wire(order, as: id, at: manager.now, by: authority.owner?.principal)
+        if let principal = wire.createdBy, quota > 0, counts[principal] ?? 0 >= quota {
+            throw NamespaceError(
+                .quotaReached, "You may have \(quota) wires, and this would be one more; delete some first.")
+        }
+        count(wire, 1)
+        do throws(NamespaceError) {
+            return WireStatus(wire: try await make(wire, by: authority), state: .up)
+        } catch {
+            count(wire, -1)
+            throw error
+        }
+    }
+
+    private func make(_ wire: Wire, by authority: Authority) async throws(NamespaceError) -> Wire {
         let (store, bootID, manager) = (store, bootID, manager)
-        try await manager.reserving(wire.namespaces) { () async throws(NamespaceError) in
+        return try await manager.reserving(wire.namespaces) { () async throws(NamespaceError) in
             try await manager.check(.change, on: wire.namespaces, by: authority)
+            let made: Wire
             do throws(NamespaceError) {
-                try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
+                made = try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
                     do throws(SystemError) {
-                        try store.begin(wire, bootID: bootID)
-                        CrashPoint.wireUnmade.pass()
-                        try WireLinks.make(wire, in: open, on: &thread)
-                        CrashPoint.wireMade.pass()
-                        do throws(SystemError) {
-                            try store.commit(id)
-                        } catch {
-                            try? WireLinks.unmake(wire, in: open, on: &thread)
-                            throw error
-                        }
+                        return try Self.make(wire, store, bootID, in: open, on: &thread)
                     } catch {
                         // The next start finds a record of nothing otherwise, and removes it.
-                        try? store.abandon(id)
+                        try? store.abandon(wire.id)
                         throw error
                     }
                 }
             } catch {
                 throw error.namingModule(for: wire)
             }
-            await self.add(wire)
+            await self.add(made)
             manager.events.append(.wireCreated, in: wire.a.namespace, .wire(wire.event))
+            return made
         }
-        return WireStatus(wire: wire, state: .up)
+    }
+
+    private static func make(
+        _ wire: Wire, _ store: WireStore, _ bootID: String, in namespaces: [OpenNamespace],
+        on thread: inout KernelThread
+    ) throws(SystemError) -> Wire {
+        try store.begin(wire, bootID: bootID)
+        CrashPoint.wireUnmade.pass()
+        let made = try WireLinks.make(wire, in: namespaces, on: &thread)
+        CrashPoint.wireMade.pass()
+        do throws(SystemError) {
+            try store.commit(made, bootID: bootID)
+        } catch {
+            try? WireLinks.delete(made, in: namespaces, on: &thread)
+            throw error
+        }
+        return made
     }
 
     static let taken = NamespaceError(
         .wireTaken, "There is a wire of this id already; choose another one or delete it.")
     static let notFound = NamespaceError(.wireNotFound, "There is no wire of this id.")
+
+    private func count(_ wire: Wire, _ change: Int) {
+        guard let principal = wire.createdBy else { return }
+        let count = (counts[principal] ?? 0) + change
+        counts[principal] = count > 0 ? count : nil
+    }
 
     private func add(_ wire: Wire) {
         wires[wire.id] = wire
@@ -183,30 +213,43 @@ package actor WireManager {
                     continue
                 }
             }
-            try await self.takeAway(wire, from: names)
+            try await self.takeAway(wire)
         }
     }
 
-    /// Deletes the links and the record. Call it while the names are held.
-    private func takeAway(_ wire: Wire, from names: [NamespaceName]) async throws(NamespaceError) {
-        let (store, id) = (store, wire.id)
-        for name in names {
-            do throws(NamespaceError) {
-                try await manager.visitingHeld([name]) { (open, thread) throws(SystemError) in
-                    try WireLinks.delete(wire, in: open[0], named: name, on: &thread)
-                }
+    /// Deletes the links and the record. Call it while one of the names is held at least, without which nobody else does
+    /// anything to the wire.
+    private func takeAway(_ wire: Wire) async throws(NamespaceError) {
+        if try await !deleteLinks(of: wire, in: wire.namespaces) {
+            for name in wire.namespaces {
                 // With one link goes the other.
-                break
-            } catch  where error.code == .notFound || error.code == .stale || error.code == .linkNotFound {
-                continue
+                if try await deleteLinks(of: wire, in: [name]) { break }
             }
         }
+        let (store, id) = (store, wire.id)
         try await manager.working { () throws(SystemError) in try store.remove(id) }
         drop(wire)
     }
 
+    /// False says that none is there.
+    private func deleteLinks(of wire: Wire, in names: [NamespaceName]) async throws(NamespaceError) -> Bool {
+        do throws(NamespaceError) {
+            try await manager.visitingHeld(names) { (open, thread) throws(SystemError) in
+                if names == wire.namespaces {
+                    try WireLinks.delete(wire, in: open, on: &thread)
+                } else {
+                    try WireLinks.delete(wire, in: open[0], named: names[0], on: &thread)
+                }
+            }
+            return true
+        } catch  where error.code == .notFound || error.code == .stale || error.code == .linkNotFound {
+            return false
+        }
+    }
+
     private func drop(_ wire: Wire) {
         guard wires.removeValue(forKey: wire.id) != nil else { return }
+        count(wire, -1)
         ends.withLock { ends in
             for name in wire.namespaces {
                 ends[name]?.remove(wire.id)
@@ -228,7 +271,7 @@ extension WireManager: NamespaceTenant {
     package func leave(_ name: NamespaceName, of manager: NamespaceManager) async throws(NamespaceError) {
         for id in ids(in: name) {
             guard let wire = wires[id] else { continue }
-            try await takeAway(wire, from: [name])
+            try await takeAway(wire)
         }
     }
 
@@ -268,6 +311,7 @@ extension WireManager {
                 try await manager.working { () throws(SystemError) in try store.remove(wire.id) }
             } else {
                 add(wire)
+                count(wire, 1)
             }
         }
         await manager.admit(self)
@@ -279,10 +323,10 @@ extension WireManager {
         await manager.reserving(wire.namespaces) { () async in
             do throws(NamespaceError) {
                 try await manager.visitingHeld(wire.namespaces) { (open, thread) throws(SystemError) in
-                    try WireLinks.unmake(wire, in: open, on: &thread)
+                    try WireLinks.delete(wire, in: open, on: &thread)
                 }
             } catch {
-                // A namespace is gone, and with it the link.
+                // It was never made, or a namespace is gone, and with it the link.
                 self.logger.debug(
                     "an unfinished wire is not there", metadata: ["wire": "\(wire.id)", "error": "\(error)"])
             }
@@ -314,6 +358,13 @@ extension NamespaceError {
 }
 
 extension Wire {
+    /// A wire that is not made yet.
+    fileprivate init(_ order: WireOrder, as id: WireID, at time: Timestamp, by principal: String?) {
+        self.init(id: id, a: order.a, b: order.b, mtu: order.mtu, createdAt: time, createdBy: principal)
+        a.originalMAC = a.mac ?? .random()
+        b.originalMAC = b.mac ?? .random()
+    }
+
     /// Whether a link of one has the name of a link of the other in the same namespace.
     func sharesLink(with other: Wire) -> Bool {
         [a, b].contains { end in

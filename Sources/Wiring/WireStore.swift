@@ -4,8 +4,8 @@ import NamespaceCore
 import Netlink
 import SystemPackage
 
-/// The wires' records: `wires/ID.json` in the state directory. While a wire is being made its file is `wires/ID.making`;
-/// the renaming is what makes it count, and a start undoes what it finds under the other name. Every function blocks.
+/// The wires' records: `wires/ID.json` in the state directory. While a wire is being made its file is `wires/ID.making`,
+/// and a start undoes what it finds under that name alone. Every function blocks.
 struct WireStore: Sendable {
     private let directory: FilePath
     private static let suffix = ".json"
@@ -23,9 +23,11 @@ struct WireStore: Sendable {
         try FileSystem.write(path(wire.id, Self.makingSuffix), wire.text(bootID: bootID))
     }
 
-    /// Makes the wire count.
-    func commit(_ id: WireID) throws(SystemError) {
-        try FileSystem.rename(path(id, Self.makingSuffix), to: path(id))
+    /// Makes the wire count, with what is known of it since it was begun.
+    func commit(_ wire: Wire, bootID: String) throws(SystemError) {
+        try replace(wire, bootID: bootID)
+        // The next start removes it otherwise.
+        try? abandon(wire.id)
     }
 
     func abandon(_ id: WireID) throws(SystemError) {
@@ -78,6 +80,9 @@ struct WireStore: Sendable {
                 contents.wires.append(wire)
             }
         }
+        let ids = Set(contents.wires.map(\.id))
+        for wire in contents.unfinished where ids.contains(wire.id) { try abandon(wire.id) }
+        contents.unfinished.removeAll { ids.contains($0.id) }
         return contents
     }
 }
@@ -122,6 +127,8 @@ extension Wire.End {
             namespace: namespace, link: link, mac: value["mac"]?.string.flatMap { MACAddress($0) },
             addresses: addresses.compactMap { $0.string.flatMap { IPPrefix($0) } },
             impairment: value["impairment"].map(WireImpairment.init(record:)) ?? WireImpairment())
+        originalMAC = value["originalMAC"]?.string.flatMap { MACAddress($0) }
+        index = value["index"]?.int64.map { LinkIndex($0) }
     }
 }
 
@@ -139,6 +146,8 @@ extension JSONWriter {
         member("link", end.link.description)
         if let mac = end.mac { member("mac", mac.description) }
         member("addresses", end.addresses.map(\.description))
+        if let mac = end.originalMAC { member("originalMAC", mac.description) }
+        if let index = end.index { member("index", index) }
         if !end.impairment.isNone { member("impairment") { $0.members(of: end.impairment) } }
     }
 }

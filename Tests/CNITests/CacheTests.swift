@@ -1,8 +1,9 @@
-import CNI
 import Foundation
 import JSONText
 import TestSupport
 import Testing
+
+@testable import CNI
 
 @Suite("libcni's cache", .serialized)
 struct CacheTests {
@@ -33,6 +34,19 @@ struct CacheTests {
             #expect(file[.posixPermissions] as? Int == 0o600)
             let directory = try FileManager.default.attributesOfItem(atPath: "\(home.root)/cache/results")
             #expect(directory[.posixPermissions] as? Int == 0o700)
+        }
+    }
+
+    @Test("What tells the request apart is kept with an attachment that was made for one")
+    func request() async throws {
+        try await withPlugins { home in
+            try home.plugin("one")
+            try home.network(#"{"type":"one"}"#)
+            let runtime = RuntimeConfiguration(namespace: "/run/netns/blue")
+            let made = try home.networks.add(key, runtime, for: "f00 \"me\" key")
+            #expect(made.request == "f00 \"me\" key")
+            #expect(try home.cached("net-blue-eth0")["netnsdRequest"] == "f00 \"me\" key")
+            #expect(try home.networks.cache.all().map(\.request) == ["f00 \"me\" key"])
         }
     }
 
@@ -72,6 +86,26 @@ struct CacheTests {
             try home.networks.delete(try #require(all.first { $0.key != key }))
             #expect(home.log == ["DEL one"])
         }
+    }
+
+    @Test(
+        "Where no namespace is noted, as by libcni before 1.3, it is where the plugins say that the interface is",
+        arguments: [
+            (#"{"name":"veth7"},{"name":"eth0","sandbox":"/run/netns/blue"}"#, "/run/netns/blue"),
+            (
+                #"{"name":"eth1","sandbox":"/run/netns/red"},{"name":"eth0","sandbox":"/run/netns/blue"}"#,
+                "/run/netns/blue"
+            ),
+            // No path: a machine's id, or nothing.
+            (#"{"name":"eth0","sandbox":"vm-17"}"#, ""), (#"{"name":"eth0"}"#, ""), ("", ""), ("1", ""),
+        ])
+    func sandbox(_ interfaces: String, _ namespace: String) throws {
+        let text = """
+            {"kind":"cniCacheV1","containerId":"blue","ifName":"eth0","networkName":"net",\
+            "result":{"cniVersion":"1.0.0","interfaces":[\(interfaces)]}}
+            """
+        let attachment = try #require(Attachment(parsing: Array(text.utf8), modified: 0))
+        #expect(attachment.runtime.namespace == namespace)
     }
 
     @Test("A result of nearly a megabyte, beside a configuration of half of one, is kept and taken away")

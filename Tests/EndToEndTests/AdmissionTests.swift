@@ -79,6 +79,45 @@ struct AdmissionTests {
         }
     }
 
+    @Test("A principal has so many wires and no more, whatever becomes of them and of the daemon")
+    func wires() async throws {
+        let limit = ["--max-wires-per-principal", "3"]
+        func statuses(_ ids: [String], _ daemon: Daemon) async throws -> [Int] {
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for id in ids {
+                    group.addTask {
+                        try await daemon.send("POST", "/v1/wires", body: WireTests.body(id, ends: (id, id))).status
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }.sorted()
+            }
+        }
+        try await withHome { home in
+            try await withDaemon(in: home, arguments: limit) { daemon in
+                try await daemon.makeNamespaces(["a", "b"])
+                #expect(try await statuses(["w1", "w2", "w3", "w4", "w5"], daemon) == [201, 201, 201, 429, 429])
+                let refused = try await daemon.send("POST", "/v1/wires", body: WireTests.body("x"))
+                #expect(refused.problem == "quota-reached" && refused.headers["retry-after"] == "10")
+                let ids = try await daemon.expect(200, "GET", "/v1/wires")["wires"]?.array?.compactMap {
+                    $0["id"]?.string
+                }
+                try await daemon.expect(204, "DELETE", "/v1/wires/\(try #require(ids?.first))")
+                // One that cannot be made takes no room.
+                for _ in 0..<4 {
+                    let problem = try await daemon.problem("POST", "/v1/wires", WireTests.body("x", b: "none"))
+                    #expect(problem == "namespace-not-found")
+                }
+                #expect(try await statuses(["x"], daemon) == [201])
+            }
+            try await withDaemon(in: home, arguments: limit) { daemon in
+                #expect(try await statuses(["y"], daemon) == [429])
+                try await daemon.expect(204, "DELETE", "/v1/namespaces/b")
+                try await daemon.makeNamespaces(["b"])
+                #expect(try await statuses(["w1", "w2", "w3", "w4"], daemon) == [201, 201, 201, 429])
+            }
+        }
+    }
+
     @Test("Creates are limited to a burst and then to a rate, also when many come at once")
     func rate() async throws {
         let limits = ["--max-creations-per-second", "1", "--max-creation-burst", "5"]

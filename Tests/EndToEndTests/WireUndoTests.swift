@@ -70,9 +70,9 @@ struct WireUndoTests {
         FaultInjectionTests.Fault(
             call: "write", errno: "ENOSPC", status: 503, problem: "storage-failure", path: "/state/wires/w.making"),
         FaultInjectionTests.Fault(
-            call: "rename", errno: "ENOSPC", status: 503, problem: "storage-failure", path: "/state/wires/w.making"),
+            call: "rename", errno: "ENOSPC", status: 503, problem: "storage-failure", path: "/state/wires/w.json.tmp~"),
         FaultInjectionTests.Fault(
-            call: "rename", errno: "EROFS", status: 503, problem: "storage-failure", path: "/state/wires/w.making"),
+            call: "rename", errno: "EROFS", status: 503, problem: "storage-failure", path: "/state/wires/w.json.tmp~"),
         FaultInjectionTests.Fault(call: "socket", errno: "EMFILE", status: 503, problem: "limit-reached"),
     ]
 

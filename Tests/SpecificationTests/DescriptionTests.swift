@@ -106,7 +106,7 @@ struct DescriptionTests {
                 #expect((headers?["Idempotent-Replayed"] != nil) == (takesKey && isKept), place)
             }
         }
-        #expect(count == 2)
+        #expect(count == 3)
     }
 
     @Test("Every type of problem is some answer's, or an item's")

@@ -30,6 +30,10 @@ struct WireStoreTests {
         ]
         if !isBare {
             ends[0].mac = MACAddress("02:00:00:00:00:01")
+            ends[0].originalMAC = ends[0].mac
+            ends[0].index = 2
+            ends[1].originalMAC = MACAddress("02:00:00:00:00:02")
+            ends[1].index = .max
             ends[0].addresses = ["10.0.0.1/24", "fd00::1/64"].compactMap { IPPrefix($0) }
             for field in WireImpairment.integers { ends[0].impairment[keyPath: field.path] = field.range.upperBound }
             for (index, field) in WireImpairment.percentages.enumerated() {
@@ -47,7 +51,7 @@ struct WireStoreTests {
             let wire = try wire("w", isBare: isBare)
             try store.begin(wire, bootID: "boot")
             #expect(try files(directory) == ["w.making"])
-            try store.commit(wire.id)
+            try store.commit(wire, bootID: "boot")
             #expect(try files(directory) == ["w.json"])
             let contents = try store.load(bootID: "boot")
             #expect(contents.wires == [wire])
@@ -62,7 +66,7 @@ struct WireStoreTests {
             let (one, other) = (try wire("one"), try wire("other", isBare: true))
             try store.begin(one, bootID: "boot")
             try store.begin(other, bootID: "boot")
-            try store.commit(other.id)
+            try store.commit(other, bootID: "boot")
             let contents = try store.load(bootID: "boot")
             #expect(contents.wires == [other])
             #expect(contents.unfinished == [one])
@@ -73,12 +77,25 @@ struct WireStoreTests {
         }
     }
 
+    @Test("A wire that was finished, and whose beginning is still there, is finished")
+    func finishedTwice() throws {
+        try withStore { store, directory in
+            let wire = try wire("w")
+            try store.commit(wire, bootID: "boot")
+            try store.begin(wire, bootID: "boot")
+            let contents = try store.load(bootID: "boot")
+            #expect(contents.wires == [wire])
+            #expect(contents.unfinished.isEmpty)
+            #expect(try files(directory) == ["w.json"])
+        }
+    }
+
     @Test("A record can be replaced and removed, also twice")
     func replaced() throws {
         try withStore { store, directory in
             var wire = try wire("w")
             try store.begin(wire, bootID: "boot")
-            try store.commit(wire.id)
+            try store.commit(wire, bootID: "boot")
             wire.a.impairment = WireImpairment()
             wire.b.impairment.lossPercent = 2.5
             try store.replace(wire, bootID: "boot")
@@ -93,7 +110,7 @@ struct WireStoreTests {
     func otherBoot() throws {
         try withStore { store, directory in
             for id in ["one", "other"] { try store.begin(try wire(id), bootID: "before") }
-            try store.commit(try wire("one").id)
+            try store.commit(try wire("one"), bootID: "before")
             let contents = try store.load(bootID: "boot")
             #expect(contents.wires.isEmpty)
             #expect(contents.unfinished.isEmpty)
@@ -114,7 +131,7 @@ struct WireStoreTests {
                 try Data(text.utf8).write(to: URL(filePath: directory + "/" + name))
             }
             try store.begin(try wire("good"), bootID: "boot")
-            try store.commit(try wire("good").id)
+            try store.commit(try wire("good"), bootID: "boot")
             let contents = try store.load(bootID: "boot")
             #expect(contents.wires == [try wire("good")])
             #expect(contents.unfinished.isEmpty)

@@ -6,14 +6,16 @@ import NamespaceCore
 
 extension Route {
     /// `/v1/namespaces/{name}/attachments`
-    static func attachments(_ attachments: Attachments) -> Route {
+    static func attachments(_ attachments: Attachments, _ answers: AnswerStore) -> Route {
         Route(
             "/v1/namespaces/{name}/attachments",
             [
                 (.get, .read, .awaiting { (call, _) async throws(Problem) in try await list(call, attachments) }),
                 (
                     .post, .change,
-                    .awaiting { (call, body) async throws(Problem) in try await attach(call, body, attachments) }
+                    .awaiting { (call, body) async throws(Problem) in
+                        try await attach(call, body, attachments, answers)
+                    }
                 ),
             ])
     }
@@ -60,17 +62,23 @@ private func list(_ call: Call, _ attachments: Attachments) async throws(Problem
     }
 }
 
-private func attach(_ call: Call, _ body: [UInt8], _ attachments: Attachments) async throws(Problem) -> Response {
+private func attach(
+    _ call: Call, _ body: [UInt8], _ attachments: Attachments, _ answers: AnswerStore
+) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
     let order = try AttachBody.order(
         try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: AttachBody.fields))
-    do throws(NamespaceError) {
-        return .created(try await attachments.attach(name, order, by: call.authority), of: name)
-    } catch {
-        var problem = Problem(error)
-        if error.code == .networkNotFound { problem.field = "network" }
-        throw problem
+    return try await answerOnce(call, body, answers) { (mark, _) async throws(Problem) in
+        var order = order
+        order.request = mark
+        do throws(NamespaceError) {
+            return .created(try await attachments.attach(name, order, by: call.authority), of: name)
+        } catch {
+            var problem = Problem(error)
+            if error.code == .networkNotFound { problem.field = "network" }
+            throw problem
+        }
     }
 }
 

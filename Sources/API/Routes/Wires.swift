@@ -84,7 +84,8 @@ private func create(_ call: Call, _ body: [UInt8], _ wires: WireManager) async t
     }
     for name in [order.a.namespace, order.b.namespace] { call.notes?.note(name) }
     do throws(NamespaceError) {
-        let wire = try await wires.create(order, by: call.authority)
+        let wire = try await wires.create(
+            order, by: call.authority, within: call.admission.limits.wiresPerPrincipal)
         var response = Response.json(status: .created) { $0.members(of: wire) }
         response.headerFields[.location] = "/v1/wires/\(wire.wire.id)"
         return response

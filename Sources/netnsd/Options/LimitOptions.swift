@@ -17,6 +17,7 @@ struct LimitOptions: ParsableArguments {
     @Option(help: LimitSettings.creationsPerSecond.help) var maxCreationsPerSecond: Int?
     @Option(help: LimitSettings.creationBurst.help) var maxCreationBurst: Int?
     @Option(help: LimitSettings.namespaces.help) var maxNamespacesPerPrincipal: Int?
+    @Option(help: LimitSettings.wires.help) var maxWiresPerPrincipal: Int?
 }
 
 /// The limits in force: flags before environment before defaults.
@@ -91,6 +92,9 @@ struct LimitSettings {
     static let namespaces = Limit(
         variable: "MAX_NAMESPACES_PER_PRINCIPAL",
         what: "Namespaces that one principal has; more are answered 429", range: 0...10_000_000, standard: 20_000)
+    static let wires = Limit(
+        variable: "MAX_WIRES_PER_PRINCIPAL", what: "Wires that one principal has; more are answered 429",
+        range: 0...10_000_000, standard: 20_000)
 
     var server: HTTPServer.Configuration
     let admission: AdmissionLimits
@@ -115,6 +119,7 @@ struct LimitSettings {
         admission.creationsPerSecond = try Self.creationsPerSecond.value(options.maxCreationsPerSecond, environment)
         admission.creationBurst = try Self.creationBurst.value(options.maxCreationBurst, environment)
         admission.namespacesPerPrincipal = try Self.namespaces.value(options.maxNamespacesPerPrincipal, environment)
+        admission.wiresPerPrincipal = try Self.wires.value(options.maxWiresPerPrincipal, environment)
         admission.jsonDepth = try Self.jsonDepth.value(options.maxJsonDepth, environment)
         self.admission = admission
     }

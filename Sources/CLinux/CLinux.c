@@ -158,10 +158,19 @@ int clinux_network_cookie(int descriptor, uint64_t *cookie) {
     return answer(getsockopt(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size));
 }
 
+// By its index, which is 1 in every namespace (LOOPBACK_IFINDEX, include/net/flow.h): its name can be changed, and be
+// another link's then.
 static int loopback_flags(int descriptor, struct ifreq *request) {
-    memset(request, 0, sizeof *request);
-    memcpy(request->ifr_name, "lo", sizeof "lo");
-    return answer(ioctl(descriptor, SIOCGIFFLAGS, request));
+    int result = -ENODEV;
+    // Another name between the two calls is as unlikely as it is harmless.
+    for (int attempt = 0; attempt < 8 && result == -ENODEV; attempt++) {
+        memset(request, 0, sizeof *request);
+        request->ifr_ifindex = 1;
+        result = answer(ioctl(descriptor, SIOCGIFNAME, request));
+        if (result == 0)
+            result = answer(ioctl(descriptor, SIOCGIFFLAGS, request));
+    }
+    return result;
 }
 
 int clinux_loopback_is_up(int descriptor) {

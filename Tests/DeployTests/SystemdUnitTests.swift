@@ -131,6 +131,7 @@ private let harmless: Set<String> = [
     // systemd makes the directory before it starts the service; it is bound somewhere only with DynamicUser= or a root.
     "LogsDirectory", "LogsDirectoryMode",
     "CapabilityBoundingSet", "SupplementaryGroups", "NoNewPrivileges", "SystemCallFilter", "SystemCallErrorNumber",
-    "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictNamespaces", "DevicePolicy", "LockPersonality",
+    "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictNamespaces", "DevicePolicy", "DeviceAllow",
+    "LockPersonality",
     "MemoryDenyWriteExecute", "RestrictRealtime", "RestrictSUIDSGID",
 ]

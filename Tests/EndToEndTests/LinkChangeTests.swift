@@ -44,6 +44,23 @@ struct LinkChangeTests {
         }
     }
 
+    @Test("The loopback interface is known by another name, and not taken for the link that has its own")
+    func renamedLoopback() async throws {
+        try await withDaemon { daemon in
+            for (name, loopback) in [("a", "up"), ("b", "down")] {
+                let item = "/v1/namespaces/\(name)"
+                try await daemon.expect(201, "PUT", item, #"{"loopback":"\#(loopback)"}"#)
+                try await daemon.expect(200, "PATCH", item + "/links/lo", #"{"up":false,"name":"loop"}"#)
+                #expect(try await daemon.expect(200, "GET", item)["loopback"] == "down")
+                let other = #"{"name":"lo","kind":"bridge","up":\#(loopback == "down")}"#
+                try await daemon.expect(201, "POST", item + "/links", other)
+                try await daemon.expect(200, "PATCH", item + "/links/loop", "{\"up\":\(loopback == "up")}")
+                #expect(try await daemon.expect(200, "GET", item)["loopback"]?.string == loopback)
+                #expect(try await daemon.send("DELETE", item).status == 204)
+            }
+        }
+    }
+
     @Test("What ip(8) changes is shown at once")
     func changedByOthers() async throws {
         try await withDaemon { daemon in

@@ -18,9 +18,9 @@ final class WarmNamespace: Sendable {
 ///
 /// Whatever is handed out cannot be told from a namespace made on demand. The ones with the loopback interface up are
 /// kept apart from the ones that never had it up, since lowering it again leaves its addresses behind; there are as
-/// many of each as the last creates asked for. When a setting that namespaces inherit changes, all of them are dropped.
-/// They are dropped as well when the kernel refuses to make another one, because what is asked for comes first; and
-/// there are fewer when memory is short.
+/// many of each as the last creates asked for, and of both before the first. When a setting that namespaces inherit
+/// changes, all of them are dropped. They are dropped as well when the kernel refuses to make another one, because what
+/// is asked for comes first; and there are fewer when memory is short.
 package final class WarmPool: Preparation {
     /// What the pool is and has done, for those who look after the host.
     package struct Facts: Sendable, Equatable {
@@ -112,8 +112,8 @@ package final class WarmPool: Preparation {
         self.checkInterval = checkInterval
         state = Mutex(
             State(
-                settings: settings, facts: facts, wanted: Array(repeating: true, count: most),
-                restsUntil: now + Self.startDelay, nextCheck: now + checkInterval, askedAt: now,
+                settings: settings, facts: facts, wanted: (0..<most).map { !$0.isMultiple(of: 2) },
+                restsUntil: now + Self.startDelay, nextCheck: now + checkInterval, askedAt: now - Self.burstEnd,
                 yieldedUntil: now))
     }
 
@@ -176,12 +176,12 @@ extension WarmPool {
     /// How long after a create the next one is expected: while there are some, a burst has the processors to itself.
     private static let burstEnd = Duration.milliseconds(10)
 
-    /// Whether a burst of creates goes on that has the next one ask for what there is not.
+    /// Whether a burst of creates goes on that has the next one, or the one after it, ask for what there is not.
     package var isPressing: Bool {
         state.withLock { state in
             let now = ContinuousClock.now
             return !state.wanted.isEmpty && now >= state.restsUntil && now - state.askedAt < Self.burstPause
-                && state.nextKind != nil
+                && state.nextKind != nil && state.size < 2
         }
     }
 
@@ -208,6 +208,8 @@ extension WarmPool {
                 state.nextCheck = start + checkInterval
                 dropped += state.fit(in: room)
             }
+            // A burst that began since this was planned is left alone while there is something for it.
+            guard state.size < 2 || start - state.askedAt >= Self.burstEnd else { return nil }
             state.making = state.nextKind
             state.writesBefore = state.settings?.writes ?? 0
             return state.making

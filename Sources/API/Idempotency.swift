@@ -64,7 +64,10 @@ private func keep(
     }
     // A right that is missing may be given, what was not there may come, and what was too much at the time may not be any
     // more.
-    let isFinal = response.status.code < 500 && ![.forbidden, .notFound, .tooManyRequests].contains(response.status)
+    let isOfTheMoment =
+        [.forbidden, .notFound, .tooManyRequests].contains(response.status)
+        || [.networkNotFound, .namespaceStale].contains(failure?.code)
+    let isFinal = response.status.code < 500 && !isOfTheMoment
     guard isFinal, let answer = AnswerStore.Answer(response) else {
         await answers.forget(mark.key)
         if let failure { throw failure }

@@ -16,6 +16,8 @@ enum PlainThread {
 
         func run() {
             _ = unsafe clinux_name_thread(name)
+            // Whoever started it may be kept off a processor for a moment, which a thread inherits for good.
+            _ = clinux_avoid_processor(0, -1)
             body()
         }
     }

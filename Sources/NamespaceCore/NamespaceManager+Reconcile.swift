@@ -23,12 +23,16 @@ extension NamespaceManager {
     ///
     /// Call ``stop()`` before letting go.
     ///
+    /// - Parameter admit: Has the tenants find what they have, and admits them: from then on leases end, and what others
+    ///   take away is told.
     /// - Returns: What was found and done.
     /// - Throws: `.directoryUnavailable` when the directory cannot be set up, `.storageFailure` and the like when the
     ///   records cannot be read. A directory that is not shared with the host is no reason not to start: the daemon
     ///   then says on `/readyz` what to change.
     @discardableResult
-    package func start() async throws(NamespaceError) -> Reconciliation {
+    package func start(
+        admitting admit: @Sendable () async throws(NamespaceError) -> Void = {}
+    ) async throws(NamespaceError) -> Reconciliation {
         var isShared = true
         do throws(NamespaceError) {
             try await inPreparedDirectory { (_) throws(SystemError) in }
@@ -54,6 +58,7 @@ extension NamespaceManager {
         } catch {
             throw NamespaceError(error)
         }
+        try await admit()
         for (name, record) in records.all { schedule(name, record.lease) }
         count(&result)
         // Last: its first report is a sweep, which tells what others have done since the survey.

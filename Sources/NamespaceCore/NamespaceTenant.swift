@@ -5,6 +5,11 @@ package protocol NamespaceTenant: Sendable {
     /// Whether it has anything of the namespace. Asked for every namespace that goes: it does not block.
     func isIn(_ name: NamespaceName) -> Bool
 
+    /// Says what would keep it from leaving, before any other tenant leaves. Called while the name is held.
+    ///
+    /// - Throws: what keeps the namespace from being deleted, and is known without trying.
+    func checkLeave(_ name: NamespaceName, of manager: NamespaceManager) async throws(NamespaceError)
+
     /// Takes away what it has, while the namespace is still there. Called while the name is held; use
     /// ``NamespaceManager/visitingHeld(_:_:)``.
     ///
@@ -15,11 +20,16 @@ package protocol NamespaceTenant: Sendable {
     func lose(_ name: NamespaceName) async
 }
 
+extension NamespaceTenant {
+    package func checkLeave(_: NamespaceName, of _: NamespaceManager) async throws(NamespaceError) {}
+}
+
 extension NamespaceManager {
     /// Has the tenants asked and told from now on, the last first: a later one may stand on an earlier one's.
     package func admit(_ tenant: any NamespaceTenant) { tenants.insert(tenant, at: 0) }
 
     func evict(from name: NamespaceName) async throws(NamespaceError) {
+        for tenant in tenants where tenant.isIn(name) { try await tenant.checkLeave(name, of: self) }
         for tenant in tenants where tenant.isIn(name) { try await tenant.leave(name, of: self) }
     }
 

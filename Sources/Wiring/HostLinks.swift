@@ -20,15 +20,19 @@ package final class HostLinks: Sendable {
         let name: LinkName
         /// Its MAC address in the host, where it has one: what tells it from a link that had that name already.
         let mac: MACAddress?
+        /// What kind of link it is, nil for hardware: another kind of link that has its index is not it.
+        let kind: String?
+        /// Whether the namespace had another link of its host's name.
+        let isHostNameTaken: Bool
         /// Whether all that was asked for is done.
         var isFinished = false
 
         /// What it is in the namespace now; nil where it is not there.
         func find(by socket: NetlinkSocket) throws(SystemError) -> Link? {
-            if let index { return try socket.link(index) }
+            if let index { return try socket.link(index).flatMap { $0.kind == kind ? $0 : nil } }
             // Its namespace can have its host's name for it still, when the daemon died between the two.
-            for name in [name, hostName] {
-                if let link = try socket.link(name), link.address == mac { return link }
+            for name in isHostNameTaken ? [name] : [name, hostName] {
+                if let link = try socket.link(name), link.address == mac, link.kind == kind { return link }
             }
             return nil
         }
@@ -84,8 +88,7 @@ package final class HostLinks: Sendable {
         do throws(NamespaceError) {
             return try await manager.visiting([name], to: .change, by: authority) {
                 [self] (open, thread) throws(SystemError) in
-                try borrow(hostName, as: order, into: name, open[0], on: &thread)
-                return try open[0].view(of: order.name, candidates, on: &thread)
+                try borrow(hostName, as: order, into: name, open[0], candidates, on: &thread)
             }
         } catch {
             state.withLock { state in
@@ -99,11 +102,16 @@ package final class HostLinks: Sendable {
 
     private func borrow(
         _ hostName: LinkName, as order: LinkOrder, into name: NamespaceName, _ namespace: OpenNamespace,
-        on thread: inout KernelThread
-    ) throws(SystemError) {
+        _ candidates: Candidates, on thread: inout KernelThread
+    ) throws(SystemError) -> LinkView {
         let host = try thread.openHome()
         guard let link = try host.socket(on: &thread).link(hostName) else { throw .missing(hostName) }
-        var one = Borrowed(namespace: name, hostName: hostName, index: nil, name: order.name, mac: link.address)
+        let socket = try namespace.socket(on: &thread)
+        // Before anything says that a link of this name is the host's.
+        guard try socket.linkIndex(order.name) == nil else { throw SystemError(.moveLink, errno: .fileExists) }
+        var one = Borrowed(
+            namespace: name, hostName: hostName, index: nil, name: order.name, mac: link.address, kind: link.kind,
+            isHostNameTaken: try socket.linkIndex(hostName) != nil)
         try write(one)
         CrashPoint.hostLinkUnmoved.pass()
         do throws(SystemError) {
@@ -114,20 +122,21 @@ package final class HostLinks: Sendable {
         }
         CrashPoint.hostLinkMoved.pass()
         do throws(SystemError) {
-            let socket = try namespace.socket(on: &thread)
             let index = try socket.index(of: order.name)
             one.index = index
             try write(one)
             let master = try order.master.map(socket.index(of:))
             try socket.furnish(order, index, master: master)
+            let view = try namespace.view(of: order.name, candidates, on: &thread)
             one.isFinished = true
             try write(one)
+            state.withLock { [one] in $0.add(one) }
+            return view
         } catch {
             state.withLock { [one] in $0.add(one) }
             try? giveBack(one, from: namespace, on: &thread)
             throw error
         }
-        state.withLock { [one] in $0.add(one) }
     }
 
     /// Gives a link of a namespace back to the host; false says that it is not the host's.
@@ -154,13 +163,17 @@ package final class HostLinks: Sendable {
             do throws(SystemError) {
                 try Self.move(found, from: namespace, to: host, as: one.hostName, on: &thread)
             } catch  where error.errno == .fileExists {
-                throw SystemError(
-                    .returnLink, errno: .fileExists,
-                    explanation: "The host has another link \(one.hostName) by now, as which this one would return")
+                throw Self.cannotReturn(one)
             }
         }
         try remove(one)
         state.withLock { $0.remove(one) }
+    }
+
+    private static func cannotReturn(_ one: Borrowed) -> SystemError {
+        SystemError(
+            .returnLink, errno: .fileExists,
+            explanation: "The host has another link \(one.hostName) by now, as which this one would return")
     }
 
     /// Moves a link under a name, or leaves it where it is.
@@ -191,6 +204,16 @@ package final class HostLinks: Sendable {
 extension HostLinks: NamespaceTenant {
     package func isIn(_ name: NamespaceName) -> Bool { state.withLock { $0.borrowed[name] != nil } }
 
+    package func checkLeave(_ name: NamespaceName, of manager: NamespaceManager) async throws(NamespaceError) {
+        try await manager.visitingHeld([name]) { [self] (open, thread) throws(SystemError) in
+            let socket = try open[0].socket(on: &thread)
+            let host = try thread.openHome().socket(on: &thread)
+            for one in all(in: name) where try one.find(by: socket) != nil {
+                guard try host.linkIndex(one.hostName) == nil else { throw Self.cannotReturn(one) }
+            }
+        }
+    }
+
     package func leave(_ name: NamespaceName, of manager: NamespaceManager) async throws(NamespaceError) {
         try await manager.visitingHeld([name]) { [self] (open, thread) throws(SystemError) in
             for one in all(in: name) { try giveBack(one, from: open[0], on: &thread) }
@@ -200,7 +223,6 @@ extension HostLinks: NamespaceTenant {
     package func lose(_ name: NamespaceName) async {
         // The kernel has sent home what is hardware.
         let lost = all(in: name)
-        state.withLock { state in for one in lost { state.remove(one) } }
         do throws(NamespaceError) {
             try await manager.working { [self] () throws(SystemError) in
                 for one in lost { try remove(one) }
@@ -208,6 +230,8 @@ extension HostLinks: NamespaceTenant {
         } catch {
             logger.warning("a link's record could not be removed", metadata: ["error": "\(error)"])
         }
+        // Only now may they be lent again, which writes a record of the same name.
+        state.withLock { state in for one in lost { state.remove(one) } }
     }
 }
 
@@ -260,6 +284,8 @@ extension HostLinks {
                 writer.member("hostName", one.hostName.text)
                 writer.member("name", one.name.text)
                 if let mac = one.mac { writer.member("mac", mac.description) }
+                if let kind = one.kind { writer.member("kind", kind) }
+                writer.member("hostNameTaken", one.isHostNameTaken)
                 if let index = one.index { writer.member("index", index) }
                 writer.member("finished", one.isFinished)
                 writer.member("boot", bootID)
@@ -287,8 +313,9 @@ extension HostLinks {
             found.append(
                 Borrowed(
                     namespace: namespace, hostName: hostName, index: value["index"]?.int64.map { LinkIndex($0) },
-                    name: name, mac: value["mac"]?.string.flatMap { MACAddress($0) },
-                    isFinished: value["finished"] == .bool(true)))
+                    name: name, mac: value["mac"]?.string.flatMap { MACAddress($0) }, kind: value["kind"]?.string,
+                    isHostNameTaken: value["hostNameTaken"] == .bool(true),
+                    isFinished: value["finished"] != .bool(false)))
         }
         return found
     }

@@ -24,9 +24,18 @@ enum WireLinks {
             made.b.index = try furnish(wire.b, isPeer: true, by: sockets.b)
             return made
         } catch {
-            // With one link goes the other; that it is gone already is as good.
-            if let index = try? sockets.a.linkIndex(wire.a.link) { try? sockets.a.perform(.deleteLink(index)) }
+            try? delete(wire, in: namespaces, on: &thread)
             throw error
+        }
+    }
+
+    /// - Throws: `.addLink` with `.fileExists` where another link has the name of one of them.
+    static func checkNames(
+        of wire: Wire, in namespaces: [OpenNamespace], on thread: inout KernelThread
+    ) throws(SystemError) {
+        let sockets = try Self.sockets(in: namespaces, on: &thread)
+        guard try sockets.a.linkIndex(wire.a.link) == nil, try sockets.b.linkIndex(wire.b.link) == nil else {
+            throw SystemError(.addLink, errno: .fileExists)
         }
     }
 

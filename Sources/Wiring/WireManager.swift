@@ -69,8 +69,9 @@ package actor WireManager {
                     do throws(SystemError) {
                         return try Self.make(wire, store, bootID, in: open, on: &thread)
                     } catch {
-                        // The next start finds a record of nothing otherwise, and removes it.
-                        try? store.abandon(wire.id)
+                        // As long as something is left, the next start is to find it.
+                        let isGone = (try? WireLinks.areGone(wire, in: open, on: &thread)) ?? false
+                        if isGone { try? store.abandon(wire.id) }
                         throw error
                     }
                 }
@@ -87,6 +88,8 @@ package actor WireManager {
         _ wire: Wire, _ store: WireStore, _ bootID: String, in namespaces: [OpenNamespace],
         on thread: inout KernelThread
     ) throws(SystemError) -> Wire {
+        // Before anything says that links of these names are the wire's.
+        try WireLinks.checkNames(of: wire, in: namespaces, on: &thread)
         try store.begin(wire, bootID: bootID)
         CrashPoint.wireUnmade.pass()
         let made = try WireLinks.make(wire, in: namespaces, on: &thread)
@@ -365,11 +368,12 @@ extension Wire {
         b.originalMAC = b.mac ?? .random()
     }
 
-    /// Whether a link of one has the name of a link of the other in the same namespace.
+    /// Whether a link of one may be taken for a link of the other, in the same namespace.
     func sharesLink(with other: Wire) -> Bool {
-        [a, b].contains { end in
-            [other.a, other.b].contains { $0.namespace == end.namespace && $0.link == end.link }
+        func mayBe(_ end: Wire.End, _ otherEnd: Wire.End) -> Bool {
+            end.namespace == otherEnd.namespace && end.link == otherEnd.link && end.originalMAC == otherEnd.originalMAC
         }
+        return mayBe(a, other.a) || mayBe(a, other.b) || mayBe(b, other.a) || mayBe(b, other.b)
     }
 
     var event: Event.Wire {

@@ -38,12 +38,12 @@ struct Core {
     ///
     /// - Returns: What was found and done about the namespaces.
     func start() async throws(NamespaceError) -> Reconciliation {
-        let found = try await manager.start()
-        try await hostLinks.start()
-        try await wires.start()
-        await attachments.start()
-        await manager.admit(watch)
-        return found
+        try await manager.start { () async throws(NamespaceError) in
+            try await hostLinks.start()
+            try await wires.start()
+            await attachments.start()
+            await manager.admit(watch)
+        }
     }
 
     /// Lets what is under way end; the namespaces stay.

@@ -62,6 +62,13 @@ struct AttachmentRetryTests {
             try await withDaemon(in: home, arguments: arguments) { daemon in
                 for _ in 0..<2 { #expect(try await attach(daemon).problem == "namespace-not-found") }
                 try await daemon.makeNamespaces(["a"])
+                let later = #"{"network":"later"}"#
+                #expect(try await attach(daemon, key: "l", later).problem == "cni-network-not-found")
+                try networks.configure("later", #"{"type":"one"}"#)
+                let arrived = try await attach(daemon, key: "l", later)
+                #expect(arrived.status == 201, "\(arrived.text)")
+                let location = try #require(arrived.headers["location"])
+                #expect(try await daemon.send("DELETE", location).status == 204)
                 try networks.plugin("two", #"[ $CNI_COMMAND = ADD ] && { echo '{"code":11,"msg":"later"}'; exit 1; }"#)
                 for _ in 0..<2 { #expect(try await attach(daemon).problem == "cni-plugin-failed") }
                 try networks.plugin(

@@ -158,12 +158,36 @@ struct HostLinkTests {
         }
     }
 
+    @Test("A lease that ends while the daemon is down gives it back, and takes the wires away")
+    func leaseEnded() async throws {
+        try await Host.running { host in
+            try await host.withDaemon { daemon in
+                try await daemon.makeNamespaces(["b"])
+                try await daemon.expect(201, "PUT", "/v1/namespaces/a", #"{"leaseSeconds":2}"#)
+                try await daemon.expect(201, "POST", Self.links, Self.borrow)
+                try await daemon.expect(201, "POST", "/v1/wires", Self.wire)
+            }
+            try await Task.sleep(for: .seconds(2.5))
+            try await host.withDaemon { daemon in
+                try await eventually(within: 10, "the lease's end") {
+                    try await daemon.send("GET", "/v1/namespaces/a").status == 404
+                }
+                try await host.expectBack()
+                #expect(try await daemon.expect(200, "GET", "/v1/wires")["total"] == 0)
+                #expect(try await host.home.ipLinks("b") == ["lo"])
+            }
+        }
+    }
+
+    private static let wire = #"{"id":"w","a":{"namespace":"a","link":"w0"},"b":{"namespace":"b","link":"w0"}}"#
+
     @Test("Where another link has its old name, nothing goes, until that is out of the way")
     func taken() async throws {
         try await Host.running { host in
             try await host.withDaemon { daemon in
                 try await daemon.makeNamespaces(["a", "b"])
                 try await daemon.expect(201, "POST", Self.links, Self.borrow)
+                try await daemon.expect(201, "POST", "/v1/wires", Self.wire)
                 try await host.ip("link add h0 type veth peer name h5")
                 for path in [Self.links + "/eth0", "/v1/namespaces/a"] {
                     let answer = try await daemon.send("DELETE", path)
@@ -174,6 +198,7 @@ struct HostLinkTests {
                 #expect(try await daemon.problem("POST", "/v1/namespaces/b/links", Self.borrow) == "link-taken")
                 #expect(try await host.home.ipLinks("a").contains("eth0"))
                 #expect(host.records == ["h0.json"])
+                #expect(try await daemon.expect(200, "GET", "/v1/wires/w")["state"] == "up")
                 try await host.ip("link set h0 name out-of-the-way")
                 try await daemon.expect(204, "DELETE", "/v1/namespaces/a")
                 try await host.expectBack()

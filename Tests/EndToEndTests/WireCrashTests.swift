@@ -102,16 +102,12 @@ struct WireCrashTests {
                 try await daemon.makeNamespaces(["a", "b"])
                 try await daemon.expect(201, "POST", "/v1/wires", WireTests.body())
             }
-            let daemon = try await Daemon(home: home, environment: ["NETNSD_CRASH_AT": "wire-unmade"])
-            do {
-                let answer = try? await daemon.send("POST", "/v1/wires", body: WireTests.body("second"))
-                #expect(answer == nil)
-                #expect(try await daemon.end(seconds: 10) == 128 + SIGKILL)
-            } catch {
-                try? await daemon.kill()
-                throw error
-            }
-            #expect(home.wireRecords == ["second.making", "w.json"])
+            // A record of one that was begun for the same links: the daemon writes none while they are there.
+            let wires = home.stateDirectory + "/wires"
+            let record = try String(contentsOfFile: wires + "/w.json", encoding: .utf8)
+            let second = record.replacing(#""id":"w""#, with: #""id":"second""#)
+            try #require(second != record)
+            try second.write(toFile: wires + "/second.making", atomically: false, encoding: .utf8)
             try await withDaemon(in: home, expectOne)
         }
     }

@@ -111,11 +111,10 @@ struct WireIdentityTests {
         }
     }
 
-    @Test("A pair of a wire's names that was there before its beginning was interrupted is not undone with it")
+    @Test("A pair of a wire's names that came after its beginning was interrupted is not undone with it")
     func interrupted() async throws {
         try await withHome { home in
             try await withDaemon(in: home) { daemon in try await daemon.makeNamespaces(["a", "b"]) }
-            try await home.ip("a", "link add x type veth peer name y netns \(home.netnsDirectory)/b")
             let daemon = try await Daemon(home: home, environment: ["NETNSD_CRASH_AT": "wire-unmade"])
             do {
                 #expect((try? await daemon.send("POST", "/v1/wires", body: WireTests.body())) == nil)
@@ -125,6 +124,7 @@ struct WireIdentityTests {
                 throw error
             }
             #expect(home.wireRecords == ["w.making"])
+            try await home.ip("a", "link add x type veth peer name y netns \(home.netnsDirectory)/b")
             try await withDaemon(in: home) { daemon in
                 #expect(try await daemon.expect(200, "GET", "/v1/wires")["total"] == 0)
                 try await expectKept(home)

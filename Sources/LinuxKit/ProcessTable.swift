@@ -8,13 +8,21 @@ package enum ProcessTable {
     ///
     /// Needs `CAP_SYS_PTRACE` to see other users' processes; those that may not be read are left out.
     package static func processes(inNetworkNamespace inode: UInt64) throws(SystemError) -> [Int32] {
-        let link = link(toNetworkNamespace: inode)
+        try processes(inNetworkNamespaces: [inode])[inode] ?? []
+    }
+
+    /// The same for several namespaces, by one look at all processes; none for one that nobody is in.
+    package static func processes(
+        inNetworkNamespaces inodes: Set<UInt64>
+    ) throws(SystemError) -> [UInt64: [Int32]] {
         let own = getpid()
-        var processes: [Int32] = []
-        for process in try identifiers(in: "/proc") where process != own {
-            if try isInside(process, link) { processes.append(process) }
+        var processes: [UInt64: [Int32]] = [:]
+        let links = Dictionary(uniqueKeysWithValues: inodes.map { (link(toNetworkNamespace: $0), $0) })
+        for process in try identifiers(in: "/proc").sorted() where process != own {
+            let inside = Set(try threads(of: process).compactMap { networkNamespace(of: $0).flatMap { links[$0] } })
+            for inode in inside { processes[inode, default: []].append(process) }
         }
-        return processes.sorted()
+        return processes
     }
 
     /// How many network namespaces have a mount or a process: those that lsns(8) shows. A namespace that only an open

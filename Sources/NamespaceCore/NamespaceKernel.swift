@@ -90,6 +90,7 @@ package final class LinuxKernel: NamespaceKernel {
     private let recentChanges: DirectoryChanges
     private let workers: KernelWorkers
     private let pool: WarmPool?
+    private let census: ProcessCensus
     private let watcher = Mutex<DirectoryWatcher?>(nil)
 
     /// - Parameter pool: Namespaces made in advance, by these workers.
@@ -102,6 +103,7 @@ package final class LinuxKernel: NamespaceKernel {
         recentChanges = try DirectoryChanges(directory)
         self.workers = workers
         self.pool = pool
+        census = ProcessCensus(workers: workers)
     }
 
     package var directory: String { namespaces.directory.path.string }
@@ -197,9 +199,7 @@ package final class LinuxKernel: NamespaceKernel {
     }
 
     package func processes(in identity: NamespaceIdentity) async throws(SystemError) -> [Int32] {
-        try await blocking { () throws(SystemError) in
-            try ProcessTable.processes(inNetworkNamespace: identity.inode)
-        }
+        try await census.processes(inNetworkNamespace: identity.inode)
     }
 
     package func processDetails(in identity: NamespaceIdentity) async throws(SystemError) -> [ProcessDetail] {

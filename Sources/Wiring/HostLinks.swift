@@ -239,7 +239,7 @@ extension HostLinks: NamespaceTenant {
 
 extension HostLinks {
     /// Reads the records, gives back what a crash left half moved, and has the manager ask and tell from now on. Call it
-    /// after the manager's start.
+    /// when the manager's start admits tenants.
     package func start() async throws(NamespaceError) {
         for one in try await manager.working({ [self] () throws(SystemError) in try load() }) {
             do throws(NamespaceError) {

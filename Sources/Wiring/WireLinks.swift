@@ -63,7 +63,7 @@ enum WireLinks {
     ) throws(SystemError) {
         let sockets = try Self.sockets(in: namespaces, on: &thread)
         let links = try links(of: wire, by: sockets)
-        guard links.areWhole, let a = links.a, let b = links.b else { throw .missing(wire.a.link) }
+        guard let (a, b) = links.whole else { throw .missing(wire.a.link) }
         try sockets.a.impair(a.index, Impairment(wire.a.impairment))
         try sockets.b.impair(b.index, Impairment(wire.b.impairment))
     }
@@ -77,11 +77,10 @@ enum WireLinks {
 
     /// The same by what ``veth(of:by:)`` says of its ends.
     static func state(of wire: Wire, _ a: Link?, _ b: Link?) -> WireStatus.State {
-        let links = Links(of: wire, a, b)
-        guard links.areWhole, links.a?.name == wire.a.link.text, links.b?.name == wire.b.link.text else {
+        guard let (a, b) = Links(of: wire, a, b).whole, a.name == wire.a.link.text, b.name == wire.b.link.text else {
             return .broken
         }
-        return links.a?.isUp ?? false && links.b?.isUp ?? false ? .up : .down
+        return a.isUp && b.isUp ? .up : .down
     }
 
     /// Whether neither link is there.
@@ -140,8 +139,8 @@ extension WireLinks {
     private struct Links {
         let a: Link?
         let b: Link?
-        /// Whether both are there and see each other.
-        let areWhole: Bool
+        /// Both, where they see each other.
+        let whole: (a: Link, b: Link)?
 
         init(of wire: Wire, _ a: Link?, _ b: Link?) {
             let seeEachOther =
@@ -149,7 +148,7 @@ extension WireLinks {
             let areKnown = seeEachOther && wire.a.index != nil && wire.b.index != nil
             self.a = areKnown || a?.address == wire.a.originalMAC ? a : nil
             self.b = areKnown || b?.address == wire.b.originalMAC ? b : nil
-            areWhole = seeEachOther && self.a != nil && self.b != nil
+            whole = if seeEachOther, let a = self.a, let b = self.b { (a, b) } else { nil }
         }
     }
 

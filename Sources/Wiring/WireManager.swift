@@ -296,8 +296,8 @@ extension WireManager: NamespaceTenant {
 // MARK: - Starting
 
 extension WireManager {
-    /// Reads the records, undoes what a crash interrupted, and has the manager ask and tell from now on. Call it after the
-    /// manager's start.
+    /// Reads the records, undoes what a crash interrupted, and has the manager ask and tell from now on. Call it when the
+    /// manager's start admits tenants.
     package func start() async throws(NamespaceError) {
         let (store, bootID) = (store, bootID)
         let contents = try await manager.working { () throws(SystemError) in try store.load(bootID: bootID) }

@@ -13,15 +13,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-// What a loop that waits for another processor's store does: leaves the core to its other hyperthread for a moment.
-static inline void cmicrohttpd_relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-    __asm__ volatile("yield");
-#endif
-}
-
 struct cmicrohttpd_options {
     unsigned int threads; // of the pool; 0 for one thread without a pool
     unsigned int connection_limit; // of all threads together

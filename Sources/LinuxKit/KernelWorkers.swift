@@ -303,7 +303,8 @@ package final class KernelWorkers: Sendable {
         isWatched.store(true, ordering: .relaxed)
         defer { isWatched.store(false, ordering: .relaxed) }
         while queueLength.load(ordering: .relaxed) == 0, ContinuousClock.now < end {
-            for _ in 0..<8 { clinux_relax() }
+            // The client may be waiting for this very processor, to send what is looked out for.
+            sched_yield()
         }
     }
 

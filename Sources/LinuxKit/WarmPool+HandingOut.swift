@@ -10,7 +10,7 @@ extension WarmPool {
     /// - Parameter up: Whether it is to have loopback up. One that has not may be answered nevertheless: to raise it is
     ///   dear, and a fraction of making another one.
     func take(up: Bool) -> WarmNamespace? {
-        waitForOne(up: up)
+        let isOfBurst = noteAndWaitForOne(up: up)
         var outdated: [WarmNamespace] = []
         let (taken, call) = state.withLock { state -> (WarmNamespace?, (@Sendable () -> Void)?) in
             guard !state.wanted.isEmpty else { return (nil, nil) }
@@ -18,9 +18,10 @@ extension WarmPool {
             state.askedAt = .now
             let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
             if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
-            // The next create of a burst will find it made, or nearly.
-            let isWorthIt = taken != nil && state.size == 0 && state.making == nil && state.askedAt >= state.restsUntil
-            return (taken, isWorthIt ? state.call : nil)
+            // The next create of a burst will find it made, or nearly; also after one that found none, which otherwise
+            // would be followed by others as slow.
+            let isWanted = state.fitting == 0 && state.making == nil && state.askedAt >= state.restsUntil
+            return (taken, isWanted && (taken != nil || isOfBurst) ? state.call : nil)
         }
         withExtendedLifetime(outdated) {}
         call?()
@@ -28,19 +29,22 @@ extension WarmPool {
     }
 
     /// Notes what is asked for, and lets it be made if it is being made already: that will end sooner than another one
-    /// begun now.
-    private func waitForOne(up: Bool) {
-        let made = state.withLock { state -> DispatchSemaphore? in
-            guard !state.wanted.isEmpty else { return nil }
+    /// begun now. Tells whether another one was asked for a moment before.
+    private func noteAndWaitForOne(up: Bool) -> Bool {
+        let (made, isOfBurst) = state.withLock { state -> (DispatchSemaphore?, Bool) in
+            guard !state.wanted.isEmpty else { return (nil, false) }
             state.wanted.removeFirst()
             state.wanted.append(up)
-            state.askedAt = .now
-            guard state.making == up, state.down.isEmpty, !up || state.up.isEmpty else { return nil }
+            let now = ContinuousClock.now
+            defer { state.askedAt = now }
+            let isOfBurst = now - state.askedAt < Self.burstPause
+            guard state.making == up, state.down.isEmpty, !up || state.up.isEmpty else { return (nil, isOfBurst) }
             let made = DispatchSemaphore(value: 0)
             state.waiting.append(made)
-            return made
+            return (made, isOfBurst)
         }
         _ = made?.wait(timeout: .now() + Self.patienceForOne)
+        return isOfBurst
     }
 
     /// How long one that is being made may take, to be worth waiting for.

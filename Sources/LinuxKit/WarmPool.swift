@@ -164,7 +164,7 @@ extension WarmPool {
             let now = ContinuousClock.now
             if now < state.restsUntil { return state.restsUntil - now }
             guard state.nextKind != nil else { return max(state.nextCheck - now, Self.quietDelay) }
-            return state.size == 0 ? Self.eagerDelay : max(state.askedAt + Self.burstEnd - now, Self.quietDelay)
+            return state.fitting == 0 ? Self.eagerDelay : max(state.askedAt + Self.burstEnd - now, Self.quietDelay)
         }
     }
 
@@ -181,12 +181,12 @@ extension WarmPool {
         state.withLock { state in
             let now = ContinuousClock.now
             return !state.wanted.isEmpty && now >= state.restsUntil && now - state.askedAt < Self.burstPause
-                && state.nextKind != nil && state.size < 2
+                && state.nextKind != nil && state.fitting < 2
         }
     }
 
     /// How long after one create the next one of a burst comes at the latest.
-    private static let burstPause = Duration.milliseconds(1)
+    static let burstPause = Duration.milliseconds(1)
 
     package func setCall(_ call: @escaping @Sendable () -> Void) { state.withLock { $0.call = call } }
 
@@ -209,7 +209,7 @@ extension WarmPool {
                 dropped += state.fit(in: room)
             }
             // A burst that began since this was planned is left alone while there is something for it.
-            guard state.size < 2 || start - state.askedAt >= Self.burstEnd else { return nil }
+            guard state.fitting < 2 || start - state.askedAt >= Self.burstEnd else { return nil }
             state.making = state.nextKind
             state.writesBefore = state.settings?.writes ?? 0
             return state.making
@@ -240,6 +240,9 @@ extension WarmPool {
 
 extension WarmPool.State {
     var size: Int { up.count + down.count }
+
+    /// How many there are of those that would do for what was asked for last.
+    var fitting: Int { wanted.last == false ? down.count : size }
 
     /// The kind that there are too few of; nil when there are enough.
     fileprivate var nextKind: Bool? {

@@ -260,7 +260,8 @@ final class Exchange: Sendable {
     /// Looks out for a job or the answer, without the lock, which whoever brings one needs.
     private func watch(until end: ContinuousClock.Instant) {
         while !hasNews.load(ordering: .acquiring), ContinuousClock.now < end {
-            for _ in 0..<8 { cmicrohttpd_relax() }
+            // Whoever brings the news, or takes the answer, may be waiting for this very processor.
+            sched_yield()
         }
     }
 

@@ -64,15 +64,6 @@ int clinux_make_private(const char *target);
 int clinux_make_shared_recursively(const char *target);
 int clinux_detach(const char *target);
 
-// What a loop that waits for another processor's store does: leaves the core to its other hyperthread for a moment
-static inline void clinux_relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-    __asm__ volatile("yield");
-#endif
-}
-
 // Threads: PR_SET_NAME of prctl(2), at most 15 bytes
 int clinux_name_thread(const char *name);
 

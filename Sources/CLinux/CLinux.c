@@ -51,6 +51,10 @@ const char *clinux_errno_name(int number) { return strerrorname_np(number); }
 
 int clinux_open(const char *path, int flags, unsigned mode) { return answer(open(path, flags | O_CLOEXEC, mode)); }
 
+int clinux_open_in(int directory, const char *name, int flags) {
+    return answer(openat(directory, name, flags | O_CLOEXEC));
+}
+
 int clinux_close(int descriptor) { return answer(close(descriptor)); }
 
 int clinux_read(int descriptor, void *buffer, size_t size) { return answer(read(descriptor, buffer, size)); }

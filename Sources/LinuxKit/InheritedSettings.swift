@@ -15,16 +15,16 @@ import SystemPackage
 /// `addrconf_init_net`, `neigh_parms_alloc`, `tcp_sk_init` and `udp_sk_init` are the places in the kernel.
 struct InheritedSettings: ~Copyable {
     /// A directory of `/proc/sys/net`, and which of its files are copied: all of them if none are named.
-    private struct Place {
+    fileprivate struct Place {
         let path: FilePath
         let names: [String]
         var isIPv6Configuration = false
     }
 
     private static let root: FilePath = "/proc/sys/net"
-    private static let inherits = root.appending("core/devconf_inherit_init_net")
+    private static let inherits = "devconf_inherit_init_net"
     private static let places = [
-        Place(path: root.appending("core"), names: ["devconf_inherit_init_net", "fb_tunnels_only_for_init_net"]),
+        Place(path: root.appending("core"), names: [inherits, "fb_tunnels_only_for_init_net"]),
         Place(
             path: root.appending("ipv4"),
             names: [
@@ -41,13 +41,18 @@ struct InheritedSettings: ~Copyable {
         Place(path: "/sys/module/nf_conntrack/parameters", names: ["acct", "tstamp"]),
     ]
 
-    /// A file with a setting, and what it says; no text where it cannot be read.
-    private typealias Values = [FilePath: [UInt8]]
+    /// A file, by its directory's number.
+    private struct Setting: Hashable {
+        let place: Int
+        let name: [UInt8]
+    }
+
+    /// What the settings say; no text where one cannot be read.
+    private typealias Values = [Setting: [UInt8]]
 
     private let notify: OwnedDescriptor
-    /// Held, not used: see above.
-    private let directories: [HeldDirectory]
-    private let pathOfWatch: [CInt: FilePath]
+    private let places: [HeldPlace]
+    private let placeOfWatch: [CInt: Int]
     private var values: Values
     /// How often one was found to have been written, whatever was written: one more than before says that what was made
     /// since then may have either value.
@@ -57,45 +62,45 @@ struct InheritedSettings: ~Copyable {
     /// them: the daemon is in a network namespace of its own, or procfs does not show the settings.
     init?() throws(SystemError) {
         // Only the first namespace has this one.
-        guard (try? Node.at(Self.inherits)) != nil else { return nil }
+        guard (try? Node.at(Self.root.appending("core").appending(Self.inherits))) != nil else { return nil }
         let notify = OwnedDescriptor(owning: try call(.openNotify) { clinux_notify_open() })
-        var directories: [HeldDirectory] = []
-        var pathOfWatch: [CInt: FilePath] = [:]
+        var places: [HeldPlace] = []
+        var placeOfWatch: [CInt: Int] = [:]
         for place in Self.places {
             // Without IPv6 or the module, there is nothing of it to copy.
-            guard let directory = try? HeldDirectory(place.path) else { continue }
+            guard let held = try? HeldPlace(place) else { continue }
             let rawValue = notify.rawValue
             let watch = try call(.watch, place.path) {
                 unsafe place.path.withPlatformString { unsafe clinux_notify_watch_writes(rawValue, $0) }
             }
-            directories.append(directory)
-            pathOfWatch[watch] = place.path
+            placeOfWatch[watch] = places.count
+            places.append(held)
         }
         self.notify = notify
-        self.directories = directories
-        self.pathOfWatch = pathOfWatch
-        values = Self.read()
+        self.places = places
+        self.placeOfWatch = placeOfWatch
+        values = Self.read(places)
     }
 
     /// Whether a setting was written since this was last asked, and so that its value is another than before: what was
     /// made earlier has the old one. Costs a read(2) when nothing was written.
     mutating func haveChanged() -> Bool {
-        switch writtenFiles() {
+        switch written() {
         case .none:
             return false
-        case .some(let files):
-            let known = files.filter { values[$0] != nil }
+        case .some(let settings):
+            let known = settings.filter { values[$0] != nil }
             if !known.isEmpty { writes += 1 }
-            return known.contains { values[$0] != Self.read($0) } && reread()
+            return known.contains { values[$0] != places[$0.place].read($0.name) } && reread()
         case .unknown:
             writes += 1
             return reread()
         }
     }
 
-    /// Reads them all, and answers whether any has another value than before. Takes half a millisecond.
+    /// Reads them all, and answers whether any has another value than before. Takes a millisecond.
     mutating func reread() -> Bool {
-        let now = Self.read()
+        let now = Self.read(places)
         guard now != values else { return false }
         values = now
         writes += 1
@@ -104,57 +109,77 @@ struct InheritedSettings: ~Copyable {
 
     private enum Written {
         case none
-        case some([FilePath])
+        case some([Setting])
         /// More than the kernel would remember.
         case unknown
     }
 
-    private borrowing func writtenFiles() -> Written {
-        var files: [FilePath] = []
+    private borrowing func written() -> Written {
+        var settings: [Setting] = []
         // The kernel wants room for a name of any length; few events come at once.
         return unsafe withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
             while true {
                 let count = unsafe clinux_read(notify.rawValue, buffer.baseAddress, buffer.count)
-                guard count > 0 else { return files.isEmpty ? .none : .some(files) }
+                guard count > 0 else { return settings.isEmpty ? .none : .some(settings) }
                 var offset = 0
                 while offset < Int(count) {
                     // SAFETY: inotify(7) answers with whole events, each followed by `len` bytes of its name.
                     let event = unsafe buffer.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
                     let start = offset + MemoryLayout<inotify_event>.size
                     offset = start + Int(event.len)
-                    guard let path = pathOfWatch[event.wd] else { return .unknown }
+                    guard let place = placeOfWatch[event.wd] else { return .unknown }
                     let name = unsafe Array(buffer[start..<offset].prefix { $0 != 0 })
-                    files.append(path.entry(name))
+                    settings.append(Setting(place: place, name: name))
                 }
             }
         }
     }
 
-    private static func read() -> Values {
+    private static func read(_ places: [HeldPlace]) -> Values {
         var values: Values = [:]
-        for place in places {
-            // Those of IPv6 are copied on demand only, which is the first setting there is.
-            let inherited = String(decoding: values[inherits] ?? [], as: UTF8.self)
-            guard !place.isIPv6Configuration || inherited == "1\n" || inherited == "3\n" else { continue }
-            let all = place.names.isEmpty ? try? FileSystem.names(in: place.path) : nil
-            for name in all ?? place.names.map({ Array($0.utf8) }) {
-                let path = place.path.entry(name)
-                values[path] = read(path)
+        var copiesIPv6 = false
+        for (number, held) in places.enumerated() where copiesIPv6 || !held.place.isIPv6Configuration {
+            for name in held.names {
+                let text = held.read(name)
+                values[Setting(place: number, name: name)] = text
+                // The first that there is: those of IPv6 are copied on demand only.
+                if name.elementsEqual(inherits.utf8) {
+                    copiesIPv6 = ["1\n", "3\n"].contains { text.elementsEqual($0.utf8) }
+                }
             }
         }
         return values
     }
-
-    private static func read(_ path: FilePath) -> [UInt8] {
-        (try? FileSystem.read(path)) ?? []
-    }
 }
 
-/// A directory that stays known to the kernel while this is held.
-private final class HeldDirectory: Sendable {
+/// A directory of settings, which stays known to the kernel while this is held.
+private final class HeldPlace: Sendable {
+    let place: InheritedSettings.Place
     private let descriptor: OwnedDescriptor
 
-    init(_ path: FilePath) throws(SystemError) {
-        descriptor = try OwnedDescriptor.open(path, clinux_o_path | O_DIRECTORY)
+    init(_ place: InheritedSettings.Place) throws(SystemError) {
+        self.place = place
+        descriptor = try OwnedDescriptor.open(place.path, clinux_o_path | O_DIRECTORY)
+    }
+
+    /// Those that are copied.
+    var names: [[UInt8]] {
+        guard place.names.isEmpty else { return place.names.map { Array($0.utf8) } }
+        return (try? FileSystem.names(in: place.path)) ?? []
+    }
+
+    /// What a setting says; nothing where it cannot be read. From the directory on, as the way there is most of it.
+    func read(_ name: [UInt8]) -> [UInt8] {
+        // procfs tells a setting whole at the first read(2), and there is none that long.
+        let (directory, name) = (descriptor.rawValue, name.map { CChar(bitPattern: $0) } + [0])
+        let opened = unsafe name.withUnsafeBufferPointer { name in
+            try? call(.open, place.path) { unsafe clinux_open_in(directory, name.baseAddress, O_RDONLY) }
+        }
+        guard let opened else { return [] }
+        let file = OwnedDescriptor(owning: opened)
+        return unsafe withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+            let count = unsafe clinux_read(file.rawValue, buffer.baseAddress, buffer.count)
+            return unsafe Array(buffer.prefix(max(0, Int(count))))
+        }
     }
 }

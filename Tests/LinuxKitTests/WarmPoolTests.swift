@@ -227,6 +227,31 @@ struct WarmPoolTests {
         #expect(pool.facts.misses == 2)
     }
 
+    @Test("a burst that finds none of its kind has the next one made, whatever there is of the other kind")
+    func burst() async throws {
+        let calls = Mutex(0)
+        let pool = try WarmPool(capacity: 4)
+        defer { pool.close() }
+        pool.setCall { calls.withLock { $0 += 1 } }
+        let workers = try KernelWorkers(count: 1)
+        // A new pool has more important things to do.
+        try await Task.sleep(for: .milliseconds(60))
+        while pool.facts.size < 4 {
+            try await workers.run { (thread) throws(SystemError) in pool.perform(on: &thread) }
+        }
+        await workers.stop()
+        let count = pool.state.withLock { $0.down.count }
+        try #require(count < 4)
+        for _ in 0..<count { #expect(pool.take(up: false) != nil) }
+        #expect(calls.withLock(\.self) == 1, "the last one of its kind is gone")
+        #expect(pool.take(up: false) == nil)
+        #expect(pool.isPressing)
+        #expect(calls.withLock(\.self) == 2, "and one was asked for in vain, a moment later")
+        try await Task.sleep(for: .milliseconds(20))
+        #expect(pool.take(up: false) == nil)
+        #expect(calls.withLock(\.self) == 2, "a single one is no burst")
+    }
+
     @Test("whoever waits is told when one has been made")
     func made() async throws {
         let pool = try WarmPool(capacity: 1)

@@ -13,7 +13,7 @@ import curves
 import report
 import scale
 import stages
-from jobs import ONE, Jobs, populate
+from jobs import ONE, WARM_POOL, Jobs, populate
 from rig import HERE, Failure, Rig, host, python_environment
 from store import Store
 
@@ -33,7 +33,7 @@ class Plan:
     clients: list = field(default_factory=lambda: [1, 2, 8, 32])
     populations: list = field(default_factory=lambda: [0, 1000, 10000])
     creates: int = 200
-    warm: int = 90
+    warm: int = 120
     churns: int = 600
     peers: int = 50
     reading: float = 0.25
@@ -91,7 +91,9 @@ def measure(rig, plan, store, chosen, began):
     anyone = "--allow-unauthenticated-tcp"
     rig.start("cold", [anyone, *(["--warm", "0"] if rig.has_pool else [])])
     rig.start("default", [anyone])
-    if not rig.has_pool:
+    if rig.has_pool:
+        rig.start("warm", [anyone, "--warm", str(WARM_POOL)])
+    else:
         rig.notes.append("This daemon has no pool of namespaces made in advance, so there are no rows of it.")
     for daemon in rig.daemons.values():
         daemon.load("send", "PUT", f"/v1/namespaces/{ONE}", "-", count=1)

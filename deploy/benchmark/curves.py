@@ -21,7 +21,8 @@ PANELS = [
         ("GET /healthz", "/healthz", "other"), ("GET one", "GET one", "ours"),
         ("list page of 100", "page of 100", "third")]),
     ("Creating, by namespaces present", "p50, µs", "p50", "present", [
-        ("create, warm", "warm", "other"), ("create, cold", "cold", "ours"), ("floor create", "C", "floor")]),
+        ("create, back to back with the pool", "with the pool", "other"), ("create, cold", "--warm 0", "ours"),
+        ("floor create", "C", "floor")]),
     ("Deleting, by namespaces present", "p50, µs", "p50", "present", [
         ("delete", "netnsd", "ours"), ("floor delete", "C", "floor")]),
     ("Reading, by namespaces present", "p50, µs", "p50", "present", [

@@ -7,11 +7,14 @@ containers/common, has no command of its own to time.
 
 import os
 import re
+import time
 
 from rig import Failure, figures
 
 CORES = os.cpu_count() or 1
 BATCH = 500
+# Half of a new pool has loopback up, which is what a burst of warm creates asks for.
+WARM_POOL = 300
 ONE = "bench-one"
 
 
@@ -76,20 +79,17 @@ class Jobs:
             daemon.load("delete", "c", clients=1, count=self.plan.creates)
 
     def create_warm(self, clients):
-        """Bursts that the pool can mostly serve, with pauses in which it is filled again."""
-        if not self.rig.has_pool:
+        """One burst, out of a pool that has more than that."""
+        if not self.rig.has_pool or self.present > 0:
             return
-        daemon = self.alone("default")
-        burst = max(clients, 2 * CORES - 1)
-        count = burst * max(self.plan.warm // burst, 8)
-        options = {"clients": clients, "count": count, "burst": burst, "pause": 30}
-        # The pool has those ready that were asked for last: with loopback up.
-        before = pool_hits(daemon)
-        made = daemon.load("create", "w", "up", **options)
-        self.store.count(f"create, warm, {clients}, {self.present}", pool_hits(daemon) - before, count)
-        # What is made a second says how long the pauses are.
-        self.add("create, warm", clients, {k: v for k, v in made.items() if k != "per_second"})
-        daemon.load("delete", "w", clients=clients, count=count)
+        daemon = self.alone("warm")
+        await_pool(daemon)
+        before = pool_figure(daemon, "hits_total")
+        made = daemon.load("create", "w", "up", clients=clients, count=self.plan.warm)
+        hits = pool_figure(daemon, "hits_total") - before
+        self.store.count(f"create, warm, {clients}, {self.present}", hits, self.plan.warm)
+        self.add("create, warm", clients, made)
+        daemon.load("delete", "w", clients=clients, count=self.plan.warm)
 
     def create_sustained(self, clients):
         if not self.rig.has_pool:
@@ -165,9 +165,18 @@ class Jobs:
         self.add("pyroute2", 1, figures(self.rig.isolated(self.python, program, str(self.plan.peers // 2), "p")))
 
 
-def pool_hits(daemon):
-    found = re.search(r"^netnsd_warm_hits_total (\d+)", daemon.get("/metrics").decode(), re.MULTILINE)
+def pool_figure(daemon, name):
+    found = re.search(rf"^netnsd_warm_{name} (\d+)", daemon.get("/metrics").decode(), re.MULTILINE)
     return int(found.group(1)) if found else 0
+
+
+def await_pool(daemon):
+    """Returns when the pool is full."""
+    end = time.monotonic() + 20
+    while pool_figure(daemon, "namespaces") < WARM_POOL:
+        if time.monotonic() > end:
+            raise Failure(f"the pool of {WARM_POOL} was not filled")
+        time.sleep(0.05)
 
 
 def as_one(found):

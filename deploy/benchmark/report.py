@@ -8,7 +8,7 @@ from jobs import BATCH, CORES
 TABLE = [
     ("**create: C, no HTTP**", "floor create", None),
     ("create, cold (`--warm 0`)", "create, cold", "floor create"),
-    ("create, warm, while the pool lasts", "create, warm", "floor create"),
+    ("create, warm, while the pool lasts (`--warm 300`)", "create, warm", "floor create"),
     ("create, back to back with the pool", "create, back to back with the pool", "floor create"),
     ("`ip netns add`", "ip netns add", "floor create"),
     ("`ip -batch`, each", "ip -batch", "floor create"),

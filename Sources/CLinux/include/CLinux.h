@@ -39,6 +39,7 @@ struct clinux_file {
 
 // Files
 int clinux_open(const char *path, int flags, unsigned mode);
+int clinux_open_in(int directory, const char *name, int flags);
 int clinux_close(int descriptor);
 int clinux_read(int descriptor, void *buffer, size_t size);
 int clinux_write(int descriptor, const void *buffer, size_t size);

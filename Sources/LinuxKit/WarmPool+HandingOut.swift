@@ -33,8 +33,7 @@ extension WarmPool {
     private func noteAndWaitForOne(up: Bool) -> Bool {
         let (made, isOfBurst) = state.withLock { state -> (DispatchSemaphore?, Bool) in
             guard !state.wanted.isEmpty else { return (nil, false) }
-            state.wanted.removeFirst()
-            state.wanted.append(up)
+            state.wanted.note(up: up)
             let now = ContinuousClock.now
             defer { state.askedAt = now }
             let isOfBurst = now - state.askedAt < Self.burstPause

@@ -63,8 +63,7 @@ package final class WarmPool: Preparation {
         var facts = Facts()
         var up: [WarmNamespace] = []
         var down: [WarmNamespace] = []
-        /// Whether the last creates, as many as the pool holds, wanted loopback up; the latest last.
-        var wanted: [Bool]
+        var wanted: Demand
         /// Which kind is being made.
         var making: Bool?
         /// What is signalled when that has ended.
@@ -112,7 +111,7 @@ package final class WarmPool: Preparation {
         self.checkInterval = checkInterval
         state = Mutex(
             State(
-                settings: settings, facts: facts, wanted: (0..<most).map { !$0.isMultiple(of: 2) },
+                settings: settings, facts: facts, wanted: Demand(count: most),
                 restsUntil: now + Self.startDelay, nextCheck: now + checkInterval, askedAt: now - Self.burstEnd,
                 yieldedUntil: now))
     }
@@ -148,11 +147,43 @@ package final class WarmPool: Preparation {
     package func close() {
         let dropped = state.withLock { state in
             state.facts.capacity = 0
-            state.wanted = []
+            state.wanted = Demand(count: 0)
             return state.empty()
         }
         withExtendedLifetime(dropped) {}
     }
+}
+
+/// Whether the last creates, as many as a pool holds, wanted loopback up.
+struct Demand: Sendable {
+    private var kinds: [Bool]
+    private var countUp: Int
+    private var oldest = 0
+    /// What the latest one wanted.
+    private(set) var latest: Bool?
+
+    /// As many of the one kind as of the other: what a new pool will be asked for is unknown.
+    init(count: Int) {
+        kinds = (0..<count).map { !$0.isMultiple(of: 2) }
+        countUp = count / 2
+        latest = kinds.last
+    }
+
+    /// Whether there is no pool.
+    var isEmpty: Bool { kinds.isEmpty }
+
+    var count: Int { kinds.count }
+
+    /// Notes what is wanted now, in the place of the oldest; there has to be a pool.
+    mutating func note(up: Bool) {
+        countUp += (up ? 1 : 0) - (kinds[oldest] ? 1 : 0)
+        kinds[oldest] = up
+        oldest = (oldest + 1) % kinds.count
+        latest = up
+    }
+
+    /// How many of so many are to be up, in the proportion of what was wanted.
+    func up(of capacity: Int) -> Int { isEmpty ? 0 : (countUp * capacity + count / 2) / count }
 }
 
 // MARK: - Refilling
@@ -242,19 +273,13 @@ extension WarmPool.State {
     var size: Int { up.count + down.count }
 
     /// How many there are of those that would do for what was asked for last.
-    var fitting: Int { wanted.last == false ? down.count : size }
+    var fitting: Int { wanted.latest == false ? down.count : size }
 
     /// The kind that there are too few of; nil when there are enough.
     fileprivate var nextKind: Bool? {
-        let wantedUp = wantedUp
+        let wantedUp = wanted.up(of: facts.capacity)
         if size >= facts.capacity, up.count == wantedUp { return nil }
         return up.count < wantedUp
-    }
-
-    /// How many are to be up, in the proportion of what was asked for.
-    private var wantedUp: Int {
-        guard !wanted.isEmpty else { return 0 }
-        return (wanted.count(where: \.self) * facts.capacity + wanted.count / 2) / wanted.count
     }
 
     fileprivate mutating func empty() -> [WarmNamespace] {
@@ -273,6 +298,7 @@ extension WarmPool.State {
     fileprivate mutating func fit(in room: Int) -> [WarmNamespace] {
         facts.capacity = min(wanted.count, room)
         var excess: [WarmNamespace] = []
+        let wantedUp = wanted.up(of: facts.capacity)
         while size > facts.capacity {
             let namespace = up.count > wantedUp || down.isEmpty ? up.popLast() : down.popLast()
             excess += namespace.map { [$0] } ?? []

@@ -109,10 +109,12 @@ func libraryLogged(
     guard let context = unsafe context, let format = unsafe format, let arguments = unsafe arguments else {
         return
     }
+    let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+    // There are two for each answer on a Unix socket, where TCP's options cannot be set.
+    guard server.logger.logLevel <= .debug else { return }
     var buffer = [CChar](repeating: 0, count: 512)
     let length = unsafe vsnprintf(&buffer, buffer.count, format, arguments)
     let bytes = buffer.prefix(max(0, min(Int(length), buffer.count - 1))).map { UInt8(bitPattern: $0) }
     let text = String(decoding: bytes, as: UTF8.self)
-    let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
     server.logger.debug("libmicrohttpd", metadata: ["message": "\(text.filter { !$0.isNewline })"])
 }

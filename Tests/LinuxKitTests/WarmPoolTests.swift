@@ -227,6 +227,20 @@ struct WarmPoolTests {
         #expect(pool.facts.misses == 2)
     }
 
+    @Test("the latest creates, as many as the pool holds, say of which kind it has how many")
+    func demand() {
+        var demand = Demand(count: 4)
+        #expect(demand.up(of: 4) == 2 && demand.latest == true)
+        for _ in 0..<3 { demand.note(up: false) }
+        #expect(demand.up(of: 4) == 1 && demand.latest == false)
+        #expect(demand.up(of: 2) == 1, "half of one is one")
+        demand.note(up: false)
+        #expect(demand.up(of: 4) == 0)
+        for _ in 0..<9 { demand.note(up: true) }
+        #expect(demand.up(of: 4) == 4 && demand.latest == true)
+        #expect(Demand(count: 0).isEmpty && Demand(count: 0).up(of: 4) == 0 && Demand(count: 0).latest == nil)
+    }
+
     @Test("a burst that finds none of its kind has the next one made, whatever there is of the other kind")
     func burst() async throws {
         let calls = Mutex(0)

@@ -49,7 +49,11 @@ package struct JSONWriter: Sendable {
 
     package mutating func null() { literal("null") }
     package mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
-    package mutating func value(_ value: some BinaryInteger) { literal(String(value)) }
+    package mutating func value(_ value: UInt64) { whole(value, isNegative: false) }
+    package mutating func value(_ value: Int64) { whole(value.magnitude, isNegative: value < 0) }
+    package mutating func value(_ value: some BinaryInteger) {
+        if let value = Int64(exactly: value) { self.value(value) } else { literal(String(value)) }
+    }
     /// A finite number, which Swift writes as JSON does; a whole one without its fraction, which a reader in Go would
     /// refuse where it expects a whole one.
     package mutating func value(_ value: Double) {
@@ -72,6 +76,25 @@ package struct JSONWriter: Sendable {
     private mutating func literal(_ text: String) {
         separate()
         bytes.append(contentsOf: text.utf8)
+        needsComma = true
+    }
+
+    /// As `String(value)` does, at a tenth of the price.
+    private mutating func whole(_ magnitude: UInt64, isNegative: Bool) {
+        separate()
+        if isNegative { bytes.append(UInt8(ascii: "-")) }
+        var rest = magnitude
+        // UInt64.max has as many digits.
+        let digits = InlineArray<20, UInt8> { _ in
+            defer { rest /= 10 }
+            return UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+        }
+        var place = 19
+        while place > 0, digits[place] == UInt8(ascii: "0") { place -= 1 }
+        while place >= 0 {
+            bytes.append(digits[place])
+            place -= 1
+        }
         needsComma = true
     }
 
@@ -127,6 +150,18 @@ extension JSONWriter {
 
     /// Writes a member, `null` where there is no value.
     package mutating func member(_ key: String, _ value: Double?) {
+        self.key(key)
+        if let value { self.value(value) } else { null() }
+    }
+
+    /// Writes a member, `null` where there is no value.
+    package mutating func member(_ key: String, _ value: UInt64?) {
+        self.key(key)
+        if let value { self.value(value) } else { null() }
+    }
+
+    /// Writes a member, `null` where there is no value.
+    package mutating func member(_ key: String, _ value: Int64?) {
         self.key(key)
         if let value { self.value(value) } else { null() }
     }

@@ -78,4 +78,23 @@ import Testing
         #expect(value["number"]?.int64 == .min)
         #expect(value["number"]?.uint64 == nil)
     }
+
+    @Test("whole numbers of every size are written as Swift writes them")
+    func wholeNumbers() {
+        for number in [0, 7, 10, 99, 100, 1_000_000_007, UInt64.max - 1, .max] {
+            #expect(text { $0.value(number) } == "\(number)")
+        }
+        for number in [Int64.min, -1_000, -10, -9, -1, 0, 1, .max] {
+            #expect(text { $0.value(number) } == "\(number)")
+        }
+        #expect(text { $0.value(UInt8.max) } == "255")
+        #expect(text { $0.value(-5 as Int32) } == "-5")
+        #expect(text { $0.value(UInt.max) } == "\(UInt.max)")
+        #expect(text { $0.value(UInt128.max) } == "\(UInt128.max)")
+        #expect(text { $0.member("a", nil as UInt64?) } == "\"a\":null")
+    }
+
+    private func text(_ write: (inout JSONWriter) -> Void) -> String {
+        String(decoding: JSONWriter.text(write).dropLast(), as: UTF8.self)
+    }
 }

@@ -51,9 +51,10 @@ struct InheritedSettings: ~Copyable {
     private typealias Values = [Setting: [UInt8]]
 
     private let notify: OwnedDescriptor
-    private let places: [HeldPlace]
-    private let placeOfWatch: [CInt: Int]
-    private var values: Values
+    /// In the order of the places; nil for those that are not there, or were not when that was last looked at.
+    private var places: [HeldPlace?]
+    private var placeOfWatch: [CInt: Int]
+    private var values: Values = [:]
     /// How often one was found to have been written, whatever was written: one more than before says that what was made
     /// since then may have either value.
     private(set) var writes = 0
@@ -64,22 +65,29 @@ struct InheritedSettings: ~Copyable {
         // Only the first namespace has this one.
         guard (try? Node.at(Self.root.appending("core").appending(Self.inherits))) != nil else { return nil }
         let notify = OwnedDescriptor(owning: try call(.openNotify) { clinux_notify_open() })
-        var places: [HeldPlace] = []
+        var places: [HeldPlace?] = Self.places.map { _ in nil }
         var placeOfWatch: [CInt: Int] = [:]
-        for place in Self.places {
-            // Without IPv6 or the module, there is nothing of it to copy.
-            guard let held = try? HeldPlace(place) else { continue }
-            let rawValue = notify.rawValue
-            let watch = try call(.watch, place.path) {
-                unsafe place.path.withPlatformString { unsafe clinux_notify_watch_writes(rawValue, $0) }
-            }
-            placeOfWatch[watch] = places.count
-            places.append(held)
-        }
+        try Self.hold(&places, &placeOfWatch, notify)
         self.notify = notify
         self.places = places
         self.placeOfWatch = placeOfWatch
-        values = Self.read(places)
+        values = read()
+    }
+
+    /// Opens and watches the places that are not held: without IPv6 or the module, there is nothing of it to copy, but
+    /// either may come.
+    private static func hold(
+        _ places: inout [HeldPlace?], _ placeOfWatch: inout [CInt: Int], _ notify: borrowing OwnedDescriptor
+    ) throws(SystemError) {
+        let rawValue = notify.rawValue
+        for (number, place) in Self.places.enumerated() where places[number] == nil {
+            guard let held = try? HeldPlace(place) else { continue }
+            let watch = try call(.watch, place.path) {
+                unsafe place.path.withPlatformString { unsafe clinux_notify_watch_writes(rawValue, $0) }
+            }
+            placeOfWatch[watch] = number
+            places[number] = held
+        }
     }
 
     /// Whether a setting was written since this was last asked, and so that its value is another than before: what was
@@ -91,7 +99,7 @@ struct InheritedSettings: ~Copyable {
         case .some(let settings):
             let known = settings.filter { values[$0] != nil }
             if !known.isEmpty { writes += 1 }
-            return known.contains { values[$0] != places[$0.place].read($0.name) } && reread()
+            return known.contains { values[$0] != (places[$0.place]?.read($0.name) ?? []) } && reread()
         case .unknown:
             writes += 1
             return reread()
@@ -100,7 +108,9 @@ struct InheritedSettings: ~Copyable {
 
     /// Reads them all, and answers whether any has another value than before. Takes a millisecond.
     mutating func reread() -> Bool {
-        let now = Self.read(places)
+        // One that cannot be watched is read all the same, the next time.
+        try? Self.hold(&places, &placeOfWatch, notify)
+        let now = read()
         guard now != values else { return false }
         values = now
         writes += 1
@@ -135,18 +145,23 @@ struct InheritedSettings: ~Copyable {
         }
     }
 
-    private static func read(_ places: [HeldPlace]) -> Values {
+    private mutating func read() -> Values {
         var values: Values = [:]
         var copiesIPv6 = false
-        for (number, held) in places.enumerated() where copiesIPv6 || !held.place.isIPv6Configuration {
+        for (number, held) in places.enumerated() {
+            guard let held, copiesIPv6 || !held.place.isIPv6Configuration else { continue }
+            var isGone = true
             for name in held.names {
                 let text = held.read(name)
-                values[Setting(place: number, name: name)] = text
+                values[Setting(place: number, name: name)] = text ?? []
+                if text != nil { isGone = false }
                 // The first that there is: those of IPv6 are copied on demand only.
-                if name.elementsEqual(inherits.utf8) {
-                    copiesIPv6 = ["1\n", "3\n"].contains { text.elementsEqual($0.utf8) }
+                if name.elementsEqual(Self.inherits.utf8) {
+                    copiesIPv6 = ["1\n", "3\n"].contains { text?.elementsEqual($0.utf8) ?? false }
                 }
             }
+            // A module that goes takes its directory with it, and has another one when it comes again.
+            if isGone { places[number] = nil }
         }
         return values
     }
@@ -168,18 +183,18 @@ private final class HeldPlace: Sendable {
         return (try? FileSystem.names(in: place.path)) ?? []
     }
 
-    /// What a setting says; nothing where it cannot be read. From the directory on, as the way there is most of it.
-    func read(_ name: [UInt8]) -> [UInt8] {
+    /// What a setting says; nil where it cannot be read. From the directory on, as the way there is most of it.
+    func read(_ name: [UInt8]) -> [UInt8]? {
         // procfs tells a setting whole at the first read(2), and there is none that long.
         let (directory, name) = (descriptor.rawValue, name.map { CChar(bitPattern: $0) } + [0])
         let opened = unsafe name.withUnsafeBufferPointer { name in
             try? call(.open, place.path) { unsafe clinux_open_in(directory, name.baseAddress, O_RDONLY) }
         }
-        guard let opened else { return [] }
+        guard let opened else { return nil }
         let file = OwnedDescriptor(owning: opened)
         return unsafe withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
             let count = unsafe clinux_read(file.rawValue, buffer.baseAddress, buffer.count)
-            return unsafe Array(buffer.prefix(max(0, Int(count))))
+            return count < 0 ? nil : unsafe Array(buffer.prefix(Int(count)))
         }
     }
 }

@@ -47,8 +47,8 @@ package final class KernelWorkers: Sendable {
     private let state = Mutex(State())
     /// The queue's, for a thread that looks out for a job without the lock.
     private let queueLength = Atomic<Int>(0)
-    /// Whether a thread is looking out for a job, so that none need be woken.
-    private let isWatched = Atomic<Bool>(false)
+    /// When a thread that looks out for a job last looked, so that none need be woken; 0 while none does.
+    private let lastLook = Atomic<UInt64>(0)
     private let begun = Atomic<Int>(0)
     /// The processor on which the latest job was submitted; -1 before that.
     private let callersProcessor = Atomic<CInt>(-1)
@@ -126,11 +126,17 @@ package final class KernelWorkers: Sendable {
             guard !state.isStopping else { return (false, nil) }
             state.queue.append(job, priority)
             queueLength.store(state.queue.count, ordering: .relaxed)
-            if state.queue.count == 1, isWatched.load(ordering: .relaxed) { return (true, nil) }
+            if state.queue.count == 1, isWatched { return (true, nil) }
             return (true, state.idle.popLast())
         }
         sleeper?.signal()
         return isAccepted
+    }
+
+    /// Whether a thread will find a job at once. One that has given way may be kept from its processor.
+    private var isWatched: Bool {
+        let look = lastLook.load(ordering: .relaxed)
+        return look != 0 && SystemTime.monotonicNanoseconds &- look < Self.watchNanoseconds
     }
 
     /// Lets the queued jobs end, then the threads; later jobs are refused with `.canceled`.
@@ -296,13 +302,16 @@ package final class KernelWorkers: Sendable {
     /// How long a thread looks out for its next job before it sleeps, if it alone is at work: as long as a client that
     /// makes one request after the other takes. Waking up takes half of that, and leaves the caches cold.
     private static let watchTime = Duration.microseconds(200)
+    private static let watchNanoseconds: UInt64 = 200_000
 
     private func watchForJob(for time: Duration) {
         guard state.withLock({ $0.idle.count == $0.threads - 1 && $0.threads > 1 }) else { return }
-        let end = ContinuousClock.now + time
-        isWatched.store(true, ordering: .relaxed)
-        defer { isWatched.store(false, ordering: .relaxed) }
-        while queueLength.load(ordering: .relaxed) == 0, ContinuousClock.now < end {
+        let end = SystemTime.monotonicNanoseconds + UInt64(max(0, time / .nanoseconds(1)))
+        defer { lastLook.store(0, ordering: .relaxed) }
+        while queueLength.load(ordering: .relaxed) == 0 {
+            let now = SystemTime.monotonicNanoseconds
+            guard now < end else { return }
+            lastLook.store(now, ordering: .relaxed)
             // The client may be waiting for this very processor, to send what is looked out for.
             sched_yield()
         }

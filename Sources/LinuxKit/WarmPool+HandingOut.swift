@@ -20,7 +20,8 @@ extension WarmPool {
             if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
             // The next create of a burst will find it made, or nearly; also after one that found none, which otherwise
             // would be followed by others as slow.
-            let isWanted = state.fitting == 0 && state.making == nil && state.askedAt >= state.restsUntil
+            let isWanted =
+                state.fitting == 0 && state.isShort && state.making == nil && state.askedAt >= state.restsUntil
             return (taken, isWanted && (taken != nil || isOfBurst) ? state.call : nil)
         }
         withExtendedLifetime(outdated) {}

@@ -195,14 +195,15 @@ extension WarmPool {
             let now = ContinuousClock.now
             if now < state.restsUntil { return state.restsUntil - now }
             guard state.nextKind != nil else { return max(state.nextCheck - now, Self.quietDelay) }
-            return state.fitting == 0 ? Self.eagerDelay : max(state.askedAt + Self.burstEnd - now, Self.quietDelay)
+            let isEager = state.fitting == 0 && state.isShort
+            return isEager ? Self.eagerDelay : max(state.askedAt + Self.burstEnd - now, Self.quietDelay)
         }
     }
 
-    /// With nothing in the pool, the next create would wait for what is made now, or for less. A client that makes one
-    /// after the other sends the next a moment later.
+    /// With nothing in the pool for it, the next create would wait for what is made now, or for less. A client that
+    /// makes one after the other sends the next a moment later.
     private static let eagerDelay = Duration.microseconds(50)
-    /// With something in it, making more would get in the way of what goes on.
+    /// With something for it, making more would get in the way of what goes on.
     private static let quietDelay = Duration.milliseconds(2)
     /// How long after a create the next one is expected: while there are some, a burst has the processors to itself.
     private static let burstEnd = Duration.milliseconds(10)
@@ -212,7 +213,7 @@ extension WarmPool {
         state.withLock { state in
             let now = ContinuousClock.now
             return !state.wanted.isEmpty && now >= state.restsUntil && now - state.askedAt < Self.burstPause
-                && state.nextKind != nil && state.fitting < 2
+                && state.isShort
         }
     }
 
@@ -240,7 +241,7 @@ extension WarmPool {
                 dropped += state.fit(in: room)
             }
             // A burst that began since this was planned is left alone while there is something for it.
-            guard state.fitting < 2 || start - state.askedAt >= Self.burstEnd else { return nil }
+            guard state.isShort || start - state.askedAt >= Self.burstEnd else { return nil }
             state.making = state.nextKind
             state.writesBefore = state.settings?.writes ?? 0
             return state.making
@@ -275,9 +276,17 @@ extension WarmPool.State {
     /// How many there are of those that would do for what was asked for last.
     var fitting: Int { wanted.latest == false ? down.count : size }
 
+    /// Whether one is to be made that the next create, or the one after it, would find wanting.
+    var isShort: Bool {
+        guard fitting < 2, let kind = nextKind else { return false }
+        return !kind || wanted.latest == true
+    }
+
     /// The kind that there are too few of; nil when there are enough.
     fileprivate var nextKind: Bool? {
         let wantedUp = wanted.up(of: facts.capacity)
+        // What is asked for now goes first, as those with loopback up are of no use to it.
+        if wanted.latest == false, down.count < min(2, facts.capacity - wantedUp) { return false }
         if size >= facts.capacity, up.count == wantedUp { return nil }
         return up.count < wantedUp
     }

@@ -258,12 +258,44 @@ struct WarmPoolTests {
         try #require(count < 4)
         for _ in 0..<count { #expect(pool.take(up: false) != nil) }
         #expect(calls.withLock(\.self) == 1, "the last one of its kind is gone")
+        // However slow the machine is.
+        pool.state.withLock { $0.askedAt = .now + .seconds(1) }
         #expect(pool.take(up: false) == nil)
-        #expect(pool.isPressing)
         #expect(calls.withLock(\.self) == 2, "and one was asked for in vain, a moment later")
-        try await Task.sleep(for: .milliseconds(20))
+        pool.state.withLock { $0.askedAt = .now + .seconds(1) }
+        #expect(pool.isPressing)
+        pool.state.withLock { $0.askedAt = .now - .seconds(1) }
         #expect(pool.take(up: false) == nil)
         #expect(calls.withLock(\.self) == 2, "a single one is no burst")
+    }
+
+    @Test("a pool without room has nobody called, and a burst has none made that are of no use to it")
+    func shortage() async throws {
+        let calls = Mutex(0)
+        let small = try WarmPool(capacity: 4, availableMemory: { 0 })
+        defer { small.close() }
+        small.setCall { calls.withLock { $0 += 1 } }
+        for up in [true, false] {
+            small.state.withLock { state in
+                state.restsUntil = .now
+                state.askedAt = .now + .seconds(1)
+            }
+            #expect(small.take(up: up) == nil)
+            #expect(!small.isPressing)
+        }
+        #expect(calls.withLock(\.self) == 0)
+
+        let pool = try WarmPool(capacity: 4)
+        defer { pool.close() }
+        // Three of four are to be up; the fourth is what is asked for now.
+        for up in [true, true, true, false] { #expect(pool.take(up: up) == nil) }
+        pool.state.withLock { $0.restsUntil = .now }
+        #expect(pool.state.withLock { $0.isShort })
+        let workers = try KernelWorkers(count: 1)
+        try await workers.run { (thread) throws(SystemError) in pool.perform(on: &thread) }
+        await workers.stop()
+        #expect(pool.state.withLock { $0.down.count == 1 && $0.up.isEmpty })
+        #expect(pool.state.withLock { !$0.isShort })
     }
 
     @Test("whoever waits is told when one has been made")

@@ -61,6 +61,9 @@ def rounds(rig, plan, store, chosen, began):
     if "pyroute2" in table:
         jobs.python = python_environment(rig)
     for index, present in enumerate(plan.populations):
+        if index == 1 and "warm" in rig.daemons:
+            # It would otherwise go on having its pool, among the namespaces that are counted.
+            rig.end("warm")
         populate(rig, ["cold", "default"], present, plan.populations[index - 1] if index else 0)
         jobs.present = present
         for jobs.turn in range(plan.rounds if index == 0 else plan.later_rounds):
@@ -91,9 +94,7 @@ def measure(rig, plan, store, chosen, began):
     anyone = "--allow-unauthenticated-tcp"
     rig.start("cold", [anyone, *(["--warm", "0"] if rig.has_pool else [])])
     rig.start("default", [anyone])
-    if rig.has_pool:
-        rig.start("warm", [anyone, "--warm", str(WARM_POOL)])
-    else:
+    if not rig.has_pool:
         rig.notes.append("This daemon has no pool of namespaces made in advance, so there are no rows of it.")
     for daemon in rig.daemons.values():
         daemon.load("send", "PUT", f"/v1/namespaces/{ONE}", "-", count=1)
@@ -103,6 +104,8 @@ def measure(rig, plan, store, chosen, began):
     if "auth" in chosen:
         progress("what authentication costs")
         stages.authentication(rig, plan, store)
+    if rig.has_pool and "create-warm" in chosen:
+        rig.start("warm", [anyone, "--warm", str(WARM_POOL)])
     if chosen - set(STAGES):
         rounds(rig, plan, store, chosen, began)
     if "wrk" in chosen:

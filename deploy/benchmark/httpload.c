@@ -11,7 +11,6 @@
 //     OPTION  --clients N              connections, each kept alive and asking one thing at a time (1)
 //             --count N                requests in all, of a churn pairs of them (1000)
 //             --seconds S              no new request after that time
-//             --burst N --pause MS     after every N requests all wait for the last answer, and then as long
 //             --header TEXT            one more field; --ca, --certificate, --key FILE for TLS
 //
 // One thread: with one client it blocks in read(2), with more it waits by epoll(7). Prints one line of NAME=NUMBER,
@@ -46,8 +45,8 @@ struct client {
 
 static const char *target, *path, *prefix, *loopback, *method, *header, *ca, *certificate, *key;
 static enum job job;
-static int clients = 1, count = 1000, burst;
-static double seconds, pause_ms;
+static int clients = 1, count = 1000;
+static double seconds;
 static char *content = "";
 static size_t content_length;
 static char *fixed;
@@ -213,23 +212,16 @@ static double run(void) {
   int idle_count = clients, busy = 0, asked = 0;
   for (int i = 0; i < clients; i++) idle[i] = &client[clients - 1 - i];
   double start = now(), limit = seconds > 0 ? start + seconds * 1e6 : 0, last = start;
-  int allowed = burst > 0 ? burst : count;
   while (1) {
     if (limit > 0 && last > limit) count = asked;
-    while (idle_count > 0 && asked < count && asked < allowed) {
+    while (idle_count > 0 && asked < count) {
       struct client *next = idle[--idle_count];
       next->number = asked++;
       next->is_deleting = 0;
       busy++;
       ask(next);
     }
-    if (busy == 0) {
-      if (asked >= count) break;
-      usleep(pause_ms * 1000);
-      last = now();
-      allowed += burst;
-      continue;
-    }
+    if (busy == 0) break;
     struct epoll_event events[64];
     events[0].data.ptr = &client[0];
     int ready = clients == 1 ? 1 : epoll_wait(poller, events, 64, -1);
@@ -287,8 +279,6 @@ static void parse_options(int argc, char **argv, int i) {
     if (strcmp(argv[i], "--clients") == 0) clients = atoi(value);
     else if (strcmp(argv[i], "--count") == 0) count = atoi(value);
     else if (strcmp(argv[i], "--seconds") == 0) seconds = atof(value);
-    else if (strcmp(argv[i], "--burst") == 0) burst = atoi(value);
-    else if (strcmp(argv[i], "--pause") == 0) pause_ms = atof(value);
     else if (strcmp(argv[i], "--header") == 0) header = value;
     else if (strcmp(argv[i], "--ca") == 0) ca = value;
     else if (strcmp(argv[i], "--certificate") == 0) certificate = value;

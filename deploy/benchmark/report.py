@@ -2,13 +2,13 @@
 
 import re
 
-from jobs import BATCH, CORES
+from jobs import BATCH, CORES, WARM_POOL
 
 # What is shown, the row, and the floor that its median is divided by.
 TABLE = [
     ("**create: C, no HTTP**", "floor create", None),
     ("create, cold (`--warm 0`)", "create, cold", "floor create"),
-    ("create, warm, while the pool lasts (`--warm 300`)", "create, warm", "floor create"),
+    (f"create, warm, while the pool lasts (`--warm {WARM_POOL}`)", "create, warm", "floor create"),
     ("create, back to back with the pool", "create, back to back with the pool", "floor create"),
     ("`ip netns add`", "ip netns add", "floor create"),
     ("`ip -batch`, each", "ip -batch", "floor create"),

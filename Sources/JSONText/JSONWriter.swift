@@ -49,10 +49,12 @@ package struct JSONWriter: Sendable {
 
     package mutating func null() { literal("null") }
     package mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
-    package mutating func value(_ value: UInt64) { whole(value, isNegative: false) }
-    package mutating func value(_ value: Int64) { whole(value.magnitude, isNegative: value < 0) }
     package mutating func value(_ value: some BinaryInteger) {
-        if let value = Int64(exactly: value) { self.value(value) } else { literal(String(value)) }
+        if let magnitude = UInt64(exactly: value.magnitude) {
+            whole(magnitude, isNegative: value < 0)
+        } else {
+            literal(String(value))
+        }
     }
     /// A finite number, which Swift writes as JSON does; a whole one without its fraction, which a reader in Go would
     /// refuse where it expects a whole one.
@@ -150,18 +152,6 @@ extension JSONWriter {
 
     /// Writes a member, `null` where there is no value.
     package mutating func member(_ key: String, _ value: Double?) {
-        self.key(key)
-        if let value { self.value(value) } else { null() }
-    }
-
-    /// Writes a member, `null` where there is no value.
-    package mutating func member(_ key: String, _ value: UInt64?) {
-        self.key(key)
-        if let value { self.value(value) } else { null() }
-    }
-
-    /// Writes a member, `null` where there is no value.
-    package mutating func member(_ key: String, _ value: Int64?) {
         self.key(key)
         if let value { self.value(value) } else { null() }
     }

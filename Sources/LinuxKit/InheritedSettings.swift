@@ -108,7 +108,7 @@ struct InheritedSettings: ~Copyable {
 
     /// Reads them all, and answers whether any has another value than before. Takes a millisecond.
     mutating func reread() -> Bool {
-        // One that cannot be watched is read all the same, the next time.
+        // One that cannot be watched now is tried again the next time.
         try? Self.hold(&places, &placeOfWatch, notify)
         let now = read()
         guard now != values else { return false }

@@ -136,7 +136,7 @@ package final class KernelWorkers: Sendable {
     /// Whether a thread will find a job at once. One that has given way may be kept from its processor.
     private var isWatched: Bool {
         let look = lastLook.load(ordering: .relaxed)
-        return look != 0 && SystemTime.monotonicNanoseconds &- look < Self.watchNanoseconds
+        return look != 0 && Self.time(since: look) < Self.watchTime
     }
 
     /// Lets the queued jobs end, then the threads; later jobs are refused with `.canceled`.
@@ -302,19 +302,20 @@ package final class KernelWorkers: Sendable {
     /// How long a thread looks out for its next job before it sleeps, if it alone is at work: as long as a client that
     /// makes one request after the other takes. Waking up takes half of that, and leaves the caches cold.
     private static let watchTime = Duration.microseconds(200)
-    private static let watchNanoseconds: UInt64 = 200_000
 
     private func watchForJob(for time: Duration) {
         guard state.withLock({ $0.idle.count == $0.threads - 1 && $0.threads > 1 }) else { return }
-        let end = SystemTime.monotonicNanoseconds + UInt64(max(0, time / .nanoseconds(1)))
+        let start = SystemTime.monotonicNanoseconds
         defer { lastLook.store(0, ordering: .relaxed) }
-        while queueLength.load(ordering: .relaxed) == 0 {
-            let now = SystemTime.monotonicNanoseconds
-            guard now < end else { return }
-            lastLook.store(now, ordering: .relaxed)
+        while queueLength.load(ordering: .relaxed) == 0, Self.time(since: start) < time {
+            lastLook.store(SystemTime.monotonicNanoseconds, ordering: .relaxed)
             // The client may be waiting for this very processor, to send what is looked out for.
             sched_yield()
         }
+    }
+
+    private static func time(since earlier: UInt64) -> Duration {
+        .nanoseconds(Int64(bitPattern: SystemTime.monotonicNanoseconds &- earlier))
     }
 
     private func threadEnded(replace: Bool) {

@@ -61,6 +61,10 @@ int clinux_read(int descriptor, void *buffer, size_t size) { return answer(read(
 
 int clinux_write(int descriptor, const void *buffer, size_t size) { return answer(write(descriptor, buffer, size)); }
 
+int clinux_write_at(int descriptor, const void *buffer, size_t size, int64_t offset) {
+    return answer(pwrite(descriptor, buffer, size, offset));
+}
+
 int clinux_truncate(int descriptor, int64_t size) { return answer(ftruncate(descriptor, size)); }
 
 int clinux_flock(int descriptor, int operation) { return answer(flock(descriptor, operation)); }

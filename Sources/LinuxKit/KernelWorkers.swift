@@ -53,7 +53,6 @@ package final class KernelWorkers: Sendable {
     /// The processor on which the latest job was submitted; -1 before that.
     private let callersProcessor = Atomic<CInt>(-1)
     private let home: HomeNamespace
-    private let idleWork: @Sendable () -> Bool
     private let preparation: (any Preparation)?
     private let working = Atomic<Int>(0)
     /// What the jobs took until now.
@@ -62,15 +61,9 @@ package final class KernelWorkers: Sendable {
     /// Starts `count` threads, which take the calling thread's network namespace as the one to return to.
     ///
     /// Call ``stop()`` before letting go: the threads keep the pool alive until then.
-    ///
-    /// - Parameter idleWork: Called by a thread that has had nothing else to do for ``idlePause``, until it answers
-    ///   that it did nothing. Keep it short: a job that arrives meanwhile waits for it.
-    package init(
-        count: Int, preparation: (any Preparation)? = nil, idleWork: @escaping @Sendable () -> Bool = { false }
-    ) throws(SystemError) {
+    package init(count: Int, preparation: (any Preparation)? = nil) throws(SystemError) {
         precondition(count > 0, "a pool without threads would never run a job")
         self.preparation = preparation
-        self.idleWork = idleWork
         home = try HomeNamespace()
         preparation?.setCall { [weak self] in self?.callForPreparation() }
         for _ in 0..<count { try startThread() }
@@ -182,26 +175,19 @@ package final class KernelWorkers: Sendable {
     /// After how many microseconds a thread that could not even begin at home is replaced.
     private static let homelessPause: useconds_t = 20_000
 
-    /// How long a thread waits for a job before it turns to the idle work, which would get in the way of a burst.
-    private static let idlePause = Duration.milliseconds(50)
-
-    /// How long it rests between two pieces of idle work.
-    private static let idleRest = Duration.milliseconds(2)
-
     /// How soon a thread that has gone to sleep looks for something to prepare again, at the earliest.
     private static let leastSleep = Duration.milliseconds(1)
 
     /// Waits for a job; nil tells the thread to end.
     private func next(_ wakeUp: DispatchSemaphore, on thread: inout KernelThread) -> Job? {
-        let pause = preparation?.delay ?? Self.idlePause
-        watchForJob(for: min(pause, Self.watchTime))
-        if pause <= Self.watchTime { prepare(isUrgent: true, on: &thread) }
+        let delay = preparation?.delay
+        watchForJob(for: min(delay ?? Self.watchTime, Self.watchTime))
+        if let delay, delay <= Self.watchTime { prepare(isUrgent: true, on: &thread) }
         return thread.isHome ? sleep(wakeUp, on: &thread) : nil
     }
 
     /// As ``next(_:on:)``, with a wake-up call for each job, and other work after a pause without one.
     private func sleep(_ wakeUp: DispatchSemaphore, on thread: inout KernelThread) -> Job? {
-        var idleWorkAt: ContinuousClock.Instant? = .now + Self.idlePause
         var preparationAt = nextPreparation()
         while true {
             let (job, isStopping, isCalled) = state.withLock { state -> (Job?, Bool, Bool) in
@@ -219,11 +205,11 @@ package final class KernelWorkers: Sendable {
                 preparationAt = nextPreparation()
                 continue
             }
-            guard let end = [idleWorkAt, preparationAt].compactMap(\.self).min() else {
+            guard let time = preparationAt else {
                 wakeUp.wait()
                 continue
             }
-            if wakeUp.wait(until: end) { continue }
+            if wakeUp.wait(until: time) { continue }
             let isSignalled = state.withLock { state in
                 guard let place = state.idle.firstIndex(where: { $0 === wakeUp }) else { return true }
                 state.idle.remove(at: place)
@@ -233,8 +219,6 @@ package final class KernelWorkers: Sendable {
                 wakeUp.wait()
                 continue
             }
-            if let time = idleWorkAt, time <= .now { idleWorkAt = idleWork() ? .now + Self.idleRest : nil }
-            guard let time = preparationAt, time <= .now else { continue }
             prepare(isUrgent: false, on: &thread)
             guard thread.isHome else { return nil }
             preparationAt = nextPreparation()

@@ -33,13 +33,23 @@ extension OwnedDescriptor {
     /// - Throws: `.read` with `.fileTooLarge` for more than `limit` bytes, of which the rest is not read.
     func readToEnd(path: FilePath, limit: Int = .max) throws(SystemError) -> [UInt8] {
         var content: [UInt8] = []
+        try unsafe eachChunk(path: path) { (chunk) throws(SystemError) in
+            unsafe content.append(contentsOf: chunk)
+            guard content.count <= limit else { throw SystemError(.read, path, errno: .fileTooLarge) }
+        }
+        return content
+    }
+
+    /// As ``readToEnd(path:limit:)``, piece by piece.
+    func eachChunk(
+        path: FilePath, _ body: (UnsafeRawBufferPointer) throws(SystemError) -> Void
+    ) throws(SystemError) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 1)
         defer { unsafe buffer.deallocate() }
         while true {
             let count = try call(.read, path) { unsafe clinux_read(rawValue, buffer.baseAddress, buffer.count) }
-            if count == 0 { return content }
-            unsafe content.append(contentsOf: buffer.prefix(Int(count)))
-            guard content.count <= limit else { throw SystemError(.read, path, errno: .fileTooLarge) }
+            if count == 0 { return }
+            try unsafe body(UnsafeRawBufferPointer(rebasing: buffer.prefix(Int(count))))
         }
     }
 

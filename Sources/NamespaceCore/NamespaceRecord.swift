@@ -1,7 +1,7 @@
 import JSONText
 package import LinuxKit
 
-/// What we know of a namespace that the kernel does not: kept as one JSON file for the life of the boot.
+/// What we know of a namespace that the kernel does not: kept as a line of JSON for the life of the boot.
 package struct NamespaceRecord: Sendable, Equatable {
     package let origin: Namespace.Origin
     package let createdAt: Timestamp
@@ -62,10 +62,13 @@ package struct RequestMark: Sendable, Hashable {
 // MARK: - As JSON
 
 extension NamespaceRecord {
-    /// The content of the record's file.
-    package func text(for name: NamespaceName) -> [UInt8] {
+    /// The record's line.
+    ///
+    /// - Parameter sequence: Which of the name's records is the newest.
+    package func text(for name: NamespaceName, sequence: Int64 = 0) -> [UInt8] {
         JSONWriter.text(capacity: 512) { writer in
             writer.object { writer in
+                writer.member("sequence", sequence)
                 writer.member("name", name.pathSegment)
                 writer.member("origin", origin.rawValue)
                 writer.member("createdAtMilliseconds", createdAt.milliseconds)
@@ -101,19 +104,23 @@ extension NamespaceRecord {
         }
     }
 
-    /// Reads the content of a record's file; nil when it is none.
-    package static func parse(_ text: [UInt8]) -> (name: NamespaceName, record: NamespaceRecord)? {
+    /// Reads a record's line; nil when it is none. Records of version 0.1 have no sequence: it is 0.
+    package static func parse(
+        _ text: [UInt8]
+    ) -> (name: NamespaceName, record: NamespaceRecord, sequence: Int64)? {
         guard let value = try? JSONValue(parsing: text),
             let name = value["name"]?.string.flatMap(NamespaceName.init(pathSegment:)),
             let record = NamespaceRecord(value)
         else { return nil }
-        return (name, record)
+        let sequence = value["sequence"]?.int64 ?? 0
+        return sequences.contains(sequence) ? (name, record, sequence) : nil
     }
 
     /// Up to the year 9999, which RFC 3339 ends with.
     private static let times: ClosedRange<Int64> = 0...253_402_300_799_999
     /// More changes than there will be, and room to count on.
     private static let versions: ClosedRange<Int64> = 1...(1 << 53)
+    private static let sequences: ClosedRange<Int64> = 0...(1 << 53)
 
     private init?(_ value: JSONValue) {
         guard let origin = value["origin"]?.string.flatMap(Namespace.Origin.init(rawValue:)),

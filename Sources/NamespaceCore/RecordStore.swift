@@ -1,29 +1,34 @@
 package import LinuxKit
+import Synchronization
 package import SystemPackage
 
-/// The records, one file each, `namespaces/NAME.json` in the state directory, NAME percent-encoded as in a URL. Every
-/// function blocks: call it from a worker.
+/// The records, a line of JSON each in `namespaces.jsonl` in the state directory. Every function blocks: call it from a
+/// worker.
 ///
-/// The deletion of a namespace without a record is marked by an empty file, `deletions/NAME.json`, while it is under
-/// way: a start then knows that the file left of it is to go.
-package struct RecordStore: Sendable {
+/// The deletion of a namespace without a record is marked by an empty file, `deletions/NAME.json`, NAME percent-encoded
+/// as in a URL, while it is under way: a start then knows that the file left of it is to go.
+package final class RecordStore: Sendable {
+    fileprivate struct State: ~Copyable {
+        var file: SlotFile
+        var places: [NamespaceName: SlotFile.Place] = [:]
+        /// Of the newest record.
+        var sequence: Int64 = 0
+    }
+
+    private let state: Mutex<State>
     private let directory: FilePath
     private let deletions: FilePath
-    private let files: RecycledFiles
-    /// No record is longer, in bytes.
-    private static let longest = 64 * 1024
     private static let suffix = ".json"
-    private static let setAsideSuffix = ".unreadable"
-    /// What a file's name has room for, `.unreadable` included, in bytes.
+    /// What a file's name has room for, in bytes.
     private static let longestName = 200
 
     /// - Parameter directory: The state directory.
     package init(directory: FilePath) throws(SystemError) {
-        self.directory = directory.appending("namespaces")
-        try FileSystem.makeDirectory(self.directory, mode: 0o700)
+        self.directory = directory
+        try FileSystem.makeDirectory(directory, mode: 0o700)
         deletions = directory.appending("deletions")
         try FileSystem.makeDirectory(deletions, mode: 0o700)
-        files = try RecycledFiles(spareDirectory: directory.appending("spare"))
+        state = Mutex(State(file: SlotFile(directory.appending("namespaces.jsonl"))))
     }
 
     /// Whether there can be a record of such a name; percent-encoding can make it too long for a file's.
@@ -31,21 +36,24 @@ package struct RecordStore: Sendable {
 
     /// Writes or replaces a record, wholly or not at all.
     package func save(_ record: NamespaceRecord, for name: NamespaceName) throws(SystemError) {
-        try files.replace(path(of: name), with: record.text(for: name))
+        try state.withLock { (state) throws(SystemError) in try state.save(record, for: name) }
     }
 
     /// Removes a record, if there is one.
     package func remove(_ name: NamespaceName) throws(SystemError) {
-        guard Self.canHold(name) else { return }
-        try files.remove(path(of: name), size: Self.longest)
+        try state.withLock { (state) throws(SystemError) in
+            guard let place = state.places[name] else { return }
+            try state.file.clear(place)
+            state.places[name] = nil
+        }
     }
 
     func markDeletion(of name: NamespaceName) throws(SystemError) {
-        try FileSystem.replace(path(of: name, in: deletions), with: [])
+        try FileSystem.replace(markPath(of: name), with: [])
     }
 
     func unmarkDeletion(of name: NamespaceName) throws(SystemError) {
-        try FileSystem.unlink(path(of: name, in: deletions), as: .removeRecord)
+        try FileSystem.unlink(markPath(of: name), as: .removeRecord)
     }
 
     /// The names whose deletion was interrupted.
@@ -53,7 +61,7 @@ package struct RecordStore: Sendable {
         var names: [NamespaceName] = []
         for file in try FileSystem.names(in: deletions) {
             let segment = String(decoding: file.dropLast(Self.suffix.utf8.count), as: UTF8.self)
-            if let name = NamespaceName(pathSegment: segment), path(of: name, in: deletions) == deletions.entry(file) {
+            if let name = NamespaceName(pathSegment: segment), markPath(of: name) == deletions.entry(file) {
                 names.append(name)
             } else {
                 // The temporary file of a mark: nothing had begun.
@@ -63,40 +71,89 @@ package struct RecordStore: Sendable {
         return names
     }
 
-    /// Does a little of what makes the next ``save(_:for:)`` cheap; false says that there is nothing to do.
-    package func restock() -> Bool { files.restock() }
+    private func markPath(of name: NamespaceName) -> FilePath {
+        deletions.appending("\(name.pathSegment)\(Self.suffix)")
+    }
 
     /// What ``load(bootID:)`` found.
     package struct Contents: Sendable {
         package var records: [NamespaceName: NamespaceRecord] = [:]
-        /// Files that could not be read as records, and were renamed so that they are not tried again.
+        /// Where what could not be read as a record was put, so that it is not tried again; once for each.
         package var setAside: [FilePath] = []
     }
 
     /// Reads every record of this boot. Records of earlier boots are removed; what cannot be read is set aside.
     package func load(bootID: String) throws(SystemError) -> Contents {
-        try files.clear()
-        var contents = Contents()
-        for file in try FileSystem.names(in: directory) where file.reversed().starts(with: Self.suffix.utf8.reversed())
-        {
-            let path = directory.entry(file)
-            guard let content = try? FileSystem.read(path), let (name, record) = NamespaceRecord.parse(content),
-                self.path(of: name) == path
-            else {
-                try FileSystem.rename(path, to: FilePath(path.string + Self.setAsideSuffix))
-                contents.setAside.append(path)
-                continue
-            }
-            if record.bootID == bootID {
-                contents.records[name] = record
-            } else {
-                try FileSystem.unlink(path)
-            }
+        try state.withLock { (state) throws(SystemError) in
+            var contents = try state.load(bootID: bootID)
+            try takeOver(RecordFiles(stateDirectory: directory), into: &state, &contents, bootID: bootID)
+            return contents
         }
-        return contents
     }
 
-    private func path(of name: NamespaceName, in directory: FilePath? = nil) -> FilePath {
-        (directory ?? self.directory).appending("\(name.pathSegment)\(Self.suffix)")
+    /// Makes lines of the records that an earlier version has left, each of which goes once its line is there.
+    private func takeOver(
+        _ files: RecordFiles, into state: inout State, _ contents: inout Contents, bootID: String
+    ) throws(SystemError) {
+        for path in try files.paths() {
+            guard let (name, record) = try files.read(path) else {
+                contents.setAside.append(try files.setAside(path))
+                continue
+            }
+            if record.bootID == bootID, contents.records[name] == nil {
+                try state.save(record, for: name)
+                contents.records[name] = record
+            }
+            try FileSystem.unlink(path, as: .removeRecord)
+        }
+        try files.removeDirectories()
+    }
+}
+
+extension RecordStore.State {
+    fileprivate mutating func save(_ record: NamespaceRecord, for name: NamespaceName) throws(SystemError) {
+        let place = try file.write(record.text(for: name, sequence: sequence + 1))
+        sequence += 1
+        guard let old = places.updateValue(place, forKey: name) else { return }
+        // The newer one counts, so that this cannot fail what is done: it would only cost the old one's place.
+        try? file.clear(old)
+    }
+
+    fileprivate mutating func load(bootID: String) throws(SystemError) -> RecordStore.Contents {
+        var found: [NamespaceName: (record: NamespaceRecord, sequence: Int64, place: SlotFile.Place)] = [:]
+        var unreadable: [(line: [UInt8], place: SlotFile.Place)] = []
+        var obsolete: [SlotFile.Place] = []
+        try file.load { place, line in
+            guard let (name, record, sequence) = NamespaceRecord.parse(line) else {
+                unreadable.append((line, place))
+                return
+            }
+            if record.bootID != bootID || sequence < found[name]?.sequence ?? 0 {
+                obsolete.append(place)
+            } else if let older = found.updateValue((record, sequence, place), forKey: name) {
+                obsolete.append(older.place)
+            }
+        }
+        var contents = RecordStore.Contents(records: found.mapValues(\.record))
+        sequence = found.values.map(\.sequence).max() ?? 0
+        var kept: [[UInt8]] = []
+        for (line, place) in unreadable {
+            do throws(SystemError) {
+                contents.setAside.append(try file.setAside(line))
+                obsolete.append(place)
+            } catch {
+                // A full disk is no reason not to start: the next start tries again.
+                contents.setAside.append(file.path)
+                kept.append(line)
+            }
+        }
+        if file.isInOrder {
+            for place in obsolete { try file.clear(place) }
+            places = found.mapValues(\.place)
+        } else {
+            let lines = found.map { $1.record.text(for: $0, sequence: $1.sequence) }
+            places = Dictionary(uniqueKeysWithValues: zip(found.keys, try file.replace(with: lines + kept)))
+        }
+        return contents
     }
 }

@@ -39,7 +39,7 @@ struct Daemon {
         let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
         let pool = try warmPool()
         defer { pool.close() }
-        let workers = try KernelWorkers(count: settings.workers, preparation: pool) { store.restock() }
+        let workers = try KernelWorkers(count: settings.workers, preparation: pool)
         let kernel = try LinuxKernel(directory: directory, workers: workers, pool: pool)
         try checkSocketGroup()
         let tokens = try tokenStore()

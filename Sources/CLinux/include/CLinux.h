@@ -43,6 +43,7 @@ int clinux_open_in(int directory, const char *name, int flags);
 int clinux_close(int descriptor);
 int clinux_read(int descriptor, void *buffer, size_t size);
 int clinux_write(int descriptor, const void *buffer, size_t size);
+int clinux_write_at(int descriptor, const void *buffer, size_t size, int64_t offset);
 int clinux_truncate(int descriptor, int64_t size);
 int clinux_flock(int descriptor, int operation);
 int clinux_make_directory(const char *path, unsigned mode);

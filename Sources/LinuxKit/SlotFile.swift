@@ -144,7 +144,8 @@ package struct SlotFile: ~Copyable, Sendable {
                 try call(.write, path) {
                     unsafe content.withUnsafeBytes { buffer in
                         unsafe clinux_write_at(
-                            rawValue, buffer.baseAddress?.advanced(by: written), buffer.count - written, Int64(offset + written))
+                            rawValue, buffer.baseAddress?.advanced(by: written), buffer.count - written,
+                            Int64(offset + written))
                     }
                 })
         }

@@ -38,7 +38,7 @@ extension JSONWriter {
         key("interfaces")
         array(of: result["interfaces"]?.array ?? []) { (writer, interface) in
             writer.object { writer in
-                for key in ["name", "mac", "sandbox"] { writer.member(key, interface[key]?.string) }
+                for key in ["name", "mac", "sandbox"] { writer.member(named: key, interface[key]?.string) }
                 writer.member("mtu", interface["mtu"]?.int64)
             }
         }
@@ -59,7 +59,8 @@ extension JSONWriter {
                     writer.member("dst", route["dst"]?.string)
                     writer.member("gw", route["gw"]?.string)
                     for key in ["mtu", "advmss", "priority", "table", "scope"] {
-                        writer.member(key, route[key]?.int64)
+                        writer.key(named: key)
+                        if let number = route[key]?.int64 { writer.value(number) } else { writer.null() }
                     }
                 }
             }

@@ -39,8 +39,18 @@ package struct JSONWriter: Sendable {
         }
     }
 
-    /// Writes the name of a member; its value comes next.
-    package mutating func key(_ key: String) {
+    /// Writes the name of a member, which has nothing in it to escape; its value comes next.
+    package mutating func key(_ key: StaticString) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    /// The same with a name that is known only now.
+    package mutating func key(named key: String) {
         separate()
         quote(key)
         bytes.append(UInt8(ascii: ":"))
@@ -49,12 +59,9 @@ package struct JSONWriter: Sendable {
 
     package mutating func null() { literal("null") }
     package mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
-    package mutating func value(_ value: some BinaryInteger) {
-        if let magnitude = UInt64(exactly: value.magnitude) {
-            whole(magnitude, isNegative: value < 0)
-        } else {
-            literal(String(value))
-        }
+    // Inlinable for the sake of other modules, where it is generic code otherwise, a hundred times slower.
+    @inlinable package mutating func value(_ value: some FixedWidthInteger) {
+        whole(UInt64(value.magnitude), isNegative: value < 0)
     }
     /// A finite number, which Swift writes as JSON does; a whole one without its fraction, which a reader in Go would
     /// refuse where it expects a whole one.
@@ -82,21 +89,17 @@ package struct JSONWriter: Sendable {
     }
 
     /// As `String(value)` does, at a tenth of the price.
-    private mutating func whole(_ magnitude: UInt64, isNegative: Bool) {
+    @usableFromInline mutating func whole(_ magnitude: UInt64, isNegative: Bool) {
         separate()
         if isNegative { bytes.append(UInt8(ascii: "-")) }
+        let start = bytes.count
         var rest = magnitude
-        // UInt64.max has as many digits.
-        let digits = InlineArray<20, UInt8> { _ in
-            defer { rest /= 10 }
-            return UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-        }
-        var place = 19
-        while place > 0, digits[place] == UInt8(ascii: "0") { place -= 1 }
-        while place >= 0 {
-            bytes.append(digits[place])
-            place -= 1
-        }
+        repeat {
+            let digit: UInt64
+            (rest, digit) = rest.quotientAndRemainder(dividingBy: 10)
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit))
+        } while rest > 0
+        bytes[start...].reverse()
         needsComma = true
     }
 
@@ -117,7 +120,12 @@ package struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
         var text = text
         text.withUTF8 { utf8 in
-            if utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+            // Without a way out in between, so that it is done for many bytes at once.
+            var special: UInt8 = 0
+            for byte in utf8 {
+                special |= byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") ? 1 : 0
+            }
+            if special == 0 {
                 bytes.append(contentsOf: utf8)
             } else {
                 for byte in utf8 { escape(byte) }
@@ -145,46 +153,53 @@ package struct JSONWriter: Sendable {
 
 extension JSONWriter {
     /// Writes a member, `null` where there is no value.
-    package mutating func member(_ key: String, _ value: String?) {
+    package mutating func member(_ key: StaticString, _ value: String?) {
         self.key(key)
         if let value { self.value(value) } else { null() }
     }
 
     /// Writes a member, `null` where there is no value.
-    package mutating func member(_ key: String, _ value: Double?) {
+    package mutating func member(_ key: StaticString, _ value: Double?) {
         self.key(key)
         if let value { self.value(value) } else { null() }
     }
 
     /// Writes a member, `null` where there is no value.
-    package mutating func member(_ key: String, _ value: (some BinaryInteger)?) {
+    @inlinable package mutating func member(_ key: StaticString, _ value: (some FixedWidthInteger)?) {
         self.key(key)
         if let value { self.value(value) } else { null() }
     }
 
     /// Writes a member, `null` where there is no value.
-    package mutating func member(_ key: String, _ value: Bool?) {
+    package mutating func member(_ key: StaticString, _ value: Bool?) {
         self.key(key)
         if let value { self.value(value) } else { null() }
     }
 
     /// Writes a member whose value is an object with the members that `members` writes.
-    package mutating func member(_ key: String, _ members: (inout JSONWriter) -> Void) {
+    package mutating func member(_ key: StaticString, _ members: (inout JSONWriter) -> Void) {
         self.key(key)
         object(members)
     }
 
     /// Writes a member whose value is an array of strings.
-    package mutating func member(_ key: String, _ values: [String]) {
+    package mutating func member(_ key: StaticString, _ values: [String]) {
         self.key(key)
         array(of: values) { $0.value($1) }
     }
 
     /// Writes a member whose value is an object of strings, sorted by name.
-    package mutating func member(_ key: String, _ values: [String: String]) {
-        member(key) { writer in
-            for (name, value) in values.sorted(by: { $0.key < $1.key }) { writer.member(name, value) }
+    package mutating func member(_ key: StaticString, _ values: [String: String]) {
+        self.key(key)
+        object { writer in
+            for (name, value) in values.sorted(by: { $0.key < $1.key }) { writer.member(named: name, value) }
         }
+    }
+
+    /// Writes a member whose name is known only now, `null` where there is no value.
+    package mutating func member(named key: String, _ value: String?) {
+        self.key(named: key)
+        if let value { self.value(value) } else { null() }
     }
 }
 
@@ -203,7 +218,7 @@ extension JSONWriter {
         case .object(let members):
             object { writer in
                 for (key, member) in members.sorted(by: { $0.key < $1.key }) {
-                    writer.key(key)
+                    writer.key(named: key)
                     writer.value(member)
                 }
             }

@@ -21,14 +21,24 @@ extension Timestamp: CustomStringConvertible {
         let (seconds, fraction) = milliseconds.flooredDivision(by: 1000)
         let (days, second) = seconds.flooredDivision(by: 86400)
         let (year, month, day) = Self.date(ofDay: days)
-        func digits(_ value: Int64, _ width: Int) -> String {
-            let text = String(value)
-            return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
+        var text: [UInt8] = []
+        text.reserveCapacity(24)
+        func append(_ value: Int64, unit: Int64, then end: Unicode.Scalar) {
+            var unit = unit
+            while unit > 0 {
+                text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / unit % 10))
+                unit /= 10
+            }
+            text.append(UInt8(ascii: end))
         }
-        return """
-            \(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))T\
-            \(digits(second / 3600, 2)):\(digits(second / 60 % 60, 2)):\(digits(second % 60, 2)).\(digits(fraction, 3))Z
-            """
+        append(year, unit: 1000, then: "-")
+        append(month, unit: 10, then: "-")
+        append(day, unit: 10, then: "T")
+        append(second / 3600, unit: 10, then: ":")
+        append(second / 60 % 60, unit: 10, then: ":")
+        append(second % 60, unit: 10, then: ".")
+        append(fraction, unit: 100, then: "Z")
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The Gregorian date a number of days after 1970-01-01, by eras of 400 years that begin in March, so that the leap

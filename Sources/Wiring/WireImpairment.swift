@@ -60,10 +60,14 @@ extension JSONWriter {
     /// What is done to the traffic; only what is.
     package mutating func members(of impairment: WireImpairment) {
         for field in WireImpairment.integers {
-            if let value = impairment[keyPath: field.path] { member(field.name, value) }
+            guard let value = impairment[keyPath: field.path] else { continue }
+            key(named: field.name)
+            self.value(value)
         }
         for field in WireImpairment.percentages {
-            if let value = impairment[keyPath: field.path] { member(field.name, value) }
+            guard let value = impairment[keyPath: field.path] else { continue }
+            key(named: field.name)
+            self.value(value)
         }
     }
 }

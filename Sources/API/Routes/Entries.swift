@@ -54,7 +54,7 @@ struct Entries<Filter: Sendable, Order: Sendable, Selector: Sendable, Entry: Sen
         do throws(NamespaceError) {
             let found = try await list(filter, namespace)
             return .json { writer in
-                writer.key(name)
+                writer.key(named: name)
                 writer.array(of: found.value) { (writer, entry) in writer.object { write(&$0, entry, found.name) } }
             }
         } catch {

@@ -120,7 +120,8 @@ extension JSONWriter {
 
     private mutating func members(of wire: Event.Wire) {
         member("id", wire.id)
-        for (key, end) in [("a", wire.a), ("b", wire.b)] {
+        let ends: [(StaticString, Event.Wire.End)] = [("a", wire.a), ("b", wire.b)]
+        for (key, end) in ends {
             member(key) { writer in
                 writer.member("namespace", end.namespace.description)
                 writer.member("link", end.link)

@@ -40,7 +40,7 @@ private func list(
         let sysctls = try await manager.sysctls(of: name, allowed: allowed, prefix: prefix)
         return .json { writer in
             writer.member("sysctls") { writer in
-                for sysctl in sysctls { writer.member(sysctl.key.text, sysctl.value) }
+                for sysctl in sysctls { writer.member(named: sysctl.key.text, sysctl.value) }
             }
         }
     } catch {

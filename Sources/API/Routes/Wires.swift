@@ -190,7 +190,8 @@ extension JSONWriter {
         let wire = status.wire
         member("id", wire.id.description)
         member("state", status.state.rawValue)
-        for (key, end) in [("a", wire.a), ("b", wire.b)] {
+        let ends: [(StaticString, Wire.End)] = [("a", wire.a), ("b", wire.b)]
+        for (key, end) in ends {
             member(key) { writer in
                 writer.member("namespace", end.namespace.description)
                 writer.member("link", end.link.description)
@@ -201,7 +202,7 @@ extension JSONWriter {
         member("mtu", wire.mtu)
         member("impairment") { writer in
             for (key, end) in [("aToB", wire.a), ("bToA", wire.b)] {
-                writer.key(key)
+                writer.key(named: key)
                 if end.impairment.isNone { writer.null() } else { writer.object { $0.members(of: end.impairment) } }
             }
         }

@@ -59,10 +59,11 @@ package struct JSONWriter: Sendable {
 
     package mutating func null() { literal("null") }
     package mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
-    // Inlinable for the sake of other modules, where it is generic code otherwise, a hundred times slower.
-    @inlinable package mutating func value(_ value: some FixedWidthInteger) {
-        whole(UInt64(value.magnitude), isNegative: value < 0)
-    }
+    // One for each type: in other modules generic code stays generic, and takes ten times as long.
+    package mutating func value(_ value: Int) { whole(UInt64(value.magnitude), isNegative: value < 0) }
+    package mutating func value(_ value: Int32) { self.value(Int(value)) }
+    package mutating func value(_ value: Int64) { whole(value.magnitude, isNegative: value < 0) }
+    package mutating func value(_ value: UInt64) { whole(value, isNegative: false) }
     /// A finite number, which Swift writes as JSON does; a whole one without its fraction, which a reader in Go would
     /// refuse where it expects a whole one.
     package mutating func value(_ value: Double) {
@@ -89,17 +90,23 @@ package struct JSONWriter: Sendable {
     }
 
     /// As `String(value)` does, at a tenth of the price.
-    @usableFromInline mutating func whole(_ magnitude: UInt64, isNegative: Bool) {
+    private mutating func whole(_ magnitude: UInt64, isNegative: Bool) {
         separate()
         if isNegative { bytes.append(UInt8(ascii: "-")) }
-        let start = bytes.count
         var rest = magnitude
+        // UInt64.max has as many digits.
+        var digits = InlineArray<20, UInt8>(repeating: 0)
+        var place = digits.count
         repeat {
             let digit: UInt64
             (rest, digit) = rest.quotientAndRemainder(dividingBy: 10)
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit))
+            place -= 1
+            digits[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit)
         } while rest > 0
-        bytes[start...].reverse()
+        while place < digits.count {
+            bytes.append(digits[place])
+            place += 1
+        }
         needsComma = true
     }
 
@@ -165,7 +172,25 @@ extension JSONWriter {
     }
 
     /// Writes a member, `null` where there is no value.
-    @inlinable package mutating func member(_ key: StaticString, _ value: (some FixedWidthInteger)?) {
+    package mutating func member(_ key: StaticString, _ value: Int?) { member(key, value.map(Int64.init)) }
+
+    /// Writes a member, `null` where there is no value.
+    package mutating func member(_ key: StaticString, _ value: Int32?) { member(key, value.map(Int64.init)) }
+
+    /// Writes a member, `null` where there is no value.
+    package mutating func member(_ key: StaticString, _ value: UInt16?) { member(key, value.map(Int64.init)) }
+
+    /// Writes a member, `null` where there is no value.
+    package mutating func member(_ key: StaticString, _ value: UInt32?) { member(key, value.map(Int64.init)) }
+
+    /// Writes a member, `null` where there is no value.
+    package mutating func member(_ key: StaticString, _ value: Int64?) {
+        self.key(key)
+        if let value { self.value(value) } else { null() }
+    }
+
+    /// Writes a member, `null` where there is no value.
+    package mutating func member(_ key: StaticString, _ value: UInt64?) {
         self.key(key)
         if let value { self.value(value) } else { null() }
     }

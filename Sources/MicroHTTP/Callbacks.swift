@@ -49,14 +49,16 @@ func targetArrived(
     let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
     let bytes = unsafe UnsafeRawBufferPointer(start: target, count: strlen(target))
     let place = HeaderLayout.Part(address: UInt(bitPattern: target), count: bytes.count)
+    let live = unsafe connection.flatMap { unsafe Connection($0).live }
     let parsed: Result<RequestTarget, RequestTarget.Malformation>
     do throws(RequestTarget.Malformation) {
-        parsed = .success(unsafe try RequestTarget(parsing: bytes))
+        let target =
+            if let live { unsafe try live.target(parsing: bytes) } else { unsafe try RequestTarget(parsing: bytes) }
+        parsed = .success(target)
     } catch {
         parsed = .failure(error)
     }
     // Released in exchangeCompleted, which is called for every exchange, whatever becomes of it.
-    let live = unsafe connection.flatMap { unsafe Connection($0).live }
     return unsafe Unmanaged.passRetained(Exchange(server: server, on: live, target: parsed, at: place)).toOpaque()
 }
 

@@ -21,6 +21,8 @@ final class LiveConnection: Sendable {
     let tls: TLSConnection?
     private let descriptor: CInt
     private let phase = Atomic<Int>(Phase.idle)
+    /// What the latest target was parsed from, and what it is.
+    private let latestTarget = Mutex<(raw: [UInt8], parsed: RequestTarget)?>(nil)
 
     init(descriptor: CInt, client: Client, limits: ConnectionLimits, tls: TLSConnection?) {
         self.descriptor = descriptor
@@ -30,6 +32,21 @@ final class LiveConnection: Sendable {
         account = ConnectionAccount(descriptor: descriptor, user: user, limits: limits)
         self.tls = tls
     }
+
+    /// What the target of a request is. Whoever keeps a connection mostly asks for the same thing again.
+    func target(parsing raw: UnsafeRawBufferPointer) throws(RequestTarget.Malformation) -> RequestTarget {
+        let known = latestTarget.withLock { latest in
+            latest.flatMap { unsafe raw.elementsEqual($0.raw) ? $0.parsed : nil }
+        }
+        if let known { return known }
+        let parsed = unsafe try RequestTarget(parsing: raw)
+        // A long one is not worth its memory as long as the connection is open.
+        if raw.count <= Self.longestTarget { latestTarget.withLock { $0 = unsafe (Array(raw), parsed) } }
+        return parsed
+    }
+
+    /// The longest target that is remembered, in bytes.
+    private static let longestTarget = 512
 
     /// Notes that a request begins; false says that the connection is being closed.
     func requestBegan() -> Bool {

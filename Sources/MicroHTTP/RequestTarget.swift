@@ -9,6 +9,12 @@ public struct RequestTarget: Sendable, Hashable {
     /// says.
     let origin: Origin?
 
+    /// Of what tells most targets apart; ``==(_:_:)`` compares all of it.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(segments.last)
+        hasher.combine(query.last)
+    }
+
     /// The scheme and the authority of an absolute-form target.
     struct Origin: Sendable, Hashable {
         let isSecure: Bool

@@ -8,9 +8,10 @@ package struct NamespaceName: Sendable, Hashable {
 
     /// nil unless `bytes` are a file name: 1 to 255 bytes, no `/`, no NUL, neither `.` nor `..`.
     package init?(bytes: [UInt8]) {
-        guard (1...255).contains(bytes.count), !bytes.contains(0), !bytes.contains(UInt8(ascii: "/")),
-            !bytes.elementsEqual(".".utf8), !bytes.elementsEqual("..".utf8)
-        else { return nil }
+        let isDots = bytes.count <= 2 && bytes.allSatisfy { $0 == UInt8(ascii: ".") }
+        guard (1...255).contains(bytes.count), !bytes.contains(0), !bytes.contains(UInt8(ascii: "/")), !isDots else {
+            return nil
+        }
         self.bytes = bytes
     }
 
@@ -88,7 +89,9 @@ extension NamespaceName: Comparable {
 extension NamespaceName: CustomStringConvertible {
     /// The name, or, where it is not UTF-8, its bytes with `%` and all that is not visible ASCII percent-encoded.
     package var description: String {
-        String(validating: bytes, as: UTF8.self) ?? percentEncoded { (0x21...0x7e).contains($0) }
+        // Validation is generic code, ten times as long on the way.
+        if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
+        return String(validating: bytes, as: UTF8.self) ?? percentEncoded { (0x21...0x7e).contains($0) }
     }
 
     /// The name as a URL path segment (RFC 3986, section 2.3): only unreserved characters stand for themselves.

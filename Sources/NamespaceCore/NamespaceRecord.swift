@@ -62,11 +62,11 @@ package struct RequestMark: Sendable, Hashable {
 // MARK: - As JSON
 
 extension NamespaceRecord {
-    /// The record's line.
+    /// The record's line, without its newline.
     ///
     /// - Parameter sequence: Which of the name's records is the newest.
     package func text(for name: NamespaceName, sequence: Int64 = 0) -> [UInt8] {
-        JSONWriter.text(capacity: 512) { writer in
+        var text = JSONWriter.text(capacity: 512) { writer in
             writer.object { writer in
                 writer.member("sequence", sequence)
                 writer.member("name", name.pathSegment)
@@ -102,6 +102,8 @@ extension NamespaceRecord {
                 }
             }
         }
+        text.removeLast()
+        return text
     }
 
     /// Reads a record's line; nil when it is none. Records of version 0.1 have no sequence: it is 0.

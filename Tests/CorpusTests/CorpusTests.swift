@@ -42,9 +42,11 @@ import Testing
     func records() throws {
         let records = try Self.corpus("Record").compactMap { NamespaceRecord.parse($0) }
         #expect(records.count >= 2)
-        for (name, record) in records {
+        #expect(records.contains { $0.sequence == 0 } && records.contains { $0.sequence > 0 })
+        for (name, record, sequence) in records {
             #expect(record.createdAt.description.utf8.count == 24)
-            #expect(NamespaceRecord.parse(record.text(for: name))?.record == record)
+            let same = try #require(NamespaceRecord.parse(record.text(for: name, sequence: sequence)))
+            #expect(same == (name, record, sequence))
             if let lease = record.lease {
                 var renewed = record
                 renewed.lease = Lease(seconds: lease.seconds, from: lease.deadline)

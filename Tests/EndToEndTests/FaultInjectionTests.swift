@@ -23,8 +23,8 @@ struct FaultInjectionTests {
         Fault(call: "mount", errno: "ENOSPC", status: 503, problem: "limit-reached", path: "/netns/victim"),
         Fault(call: "openat", errno: "EMFILE", status: 503, problem: "limit-reached", path: "/netns/victim"),
         Fault(call: "openat", errno: "ENOSPC", status: 503, problem: "storage-failure", path: "/netns/victim"),
-        Fault(call: "rename", errno: "ENOSPC", status: 503, problem: "storage-failure"),
-        Fault(call: "rename", errno: "EROFS", status: 503, problem: "storage-failure"),
+        Fault(call: "pwrite64", errno: "ENOSPC", status: 503, problem: "storage-failure"),
+        Fault(call: "pwrite64", errno: "EROFS", status: 503, problem: "storage-failure"),
     ]
 
     @Test("A failure of one step is reported as what it is, and leaves nothing behind", arguments: faults)
@@ -61,7 +61,7 @@ struct FaultInjectionTests {
             #expect(responses.map(\.status) == [201, 503])
             #expect(responses[1].problem == "limit-reached")
             #expect(daemon.home.names == ["victim"])
-            #expect(daemon.home.records == ["victim.json"])
+            #expect(daemon.home.records == ["victim"])
             #expect(try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"second"}"#).status == 201)
         }
     }

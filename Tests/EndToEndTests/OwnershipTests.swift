@@ -153,11 +153,11 @@ struct OwnershipTests {
                 let status = try await daemon.stop()
                 #expect(status == 0)
             }
-            let record = home.stateDirectory + "/namespaces/b.json"
-            let text = try String(contentsOfFile: record, encoding: .utf8)
-            #expect(text.contains(#""principal":"uid:65002","#))
-            try text.replacingOccurrences(of: #""principal":"uid:65002","#, with: "")
-                .write(toFile: record, atomically: false, encoding: .utf8)
+            try home.editRecords { line in
+                guard line.contains(#""name":"b""#) else { return line }
+                #expect(line.contains(#""principal":"uid:65002","#))
+                return line.replacingOccurrences(of: #""principal":"uid:65002","#, with: "")
+            }
             try await withDaemon(in: home, arguments: arguments) { daemon in
                 for name in ["a", "b"] {
                     let path = "/v1/namespaces/\(name)"

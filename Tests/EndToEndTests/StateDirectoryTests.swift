@@ -16,6 +16,7 @@ struct StateDirectoryTests {
                 try await daemon.send("PUT", Self.a, body: #"{"labels":{"v":"1"}}"#)
                 let before = try await daemon.send("GET", Self.a).json
                 try fill(home)
+                let others = try await fillRecords(daemon)
                 let body = #"{"name":"b"}"#
                 let requests = [
                     ("POST", Self.collection, body, []), ("PUT", Self.collection + "/b", "{}", []),
@@ -28,10 +29,16 @@ struct StateDirectoryTests {
                 }
                 let batch = try await daemon.send("POST", Self.collection + ":batch", body: "{\"items\":[\(body)]}")
                 #expect(try batch.json["results"]?[0]?["status"]?.int == 503)
-                #expect(home.names == ["a"])
-                #expect(home.records == ["a.json"])
+                #expect(home.names == ["a"] + others)
+                #expect(home.records == ["a"] + others)
                 #expect(try await daemon.send("GET", Self.a).json == before)
                 #expect(try await daemon.send("DELETE", Self.a).status == 204)
+                // Its place has room for one record, and no more.
+                #expect(try await daemon.send("PUT", Self.a).status == 201)
+                try expectNoStorage(await daemon.send("PUT", Self.collection + "/b"))
+                for name in ["a"] + others {
+                    #expect(try await daemon.send("DELETE", Self.collection + "/\(name)").status == 204)
+                }
                 #expect(home.names.isEmpty)
                 #expect(home.records.isEmpty)
 
@@ -39,7 +46,7 @@ struct StateDirectoryTests {
                 let created = try await daemon.send(
                     "POST", Self.collection, body: body, headers: ["Idempotency-Key: k"])
                 #expect(created.status == 201)
-                #expect(home.records == ["b.json"])
+                #expect(home.records == ["b"])
             }
             // A full disk is no reason not to start, and to take away what a crash left.
             try fill(home)
@@ -55,7 +62,9 @@ struct StateDirectoryTests {
     func noRoomForTheAnswer() async throws {
         try await withStateDisk { home in
             let (first, key) = try await withDaemon(in: home) { daemon in
-                try await leaveRoomForOneRecord(daemon)
+                // The place of what is deleted is for the next.
+                try await daemon.send("PUT", Self.a)
+                try await daemon.send("DELETE", Self.a)
                 try fill(home)
                 let key = ["Idempotency-Key: k"]
                 let first = try await daemon.send("POST", Self.collection, body: Self.labelled, headers: key)
@@ -77,40 +86,29 @@ struct StateDirectoryTests {
         }
     }
 
-    /// The record of what is deleted is a file with room, which the next record gets: unless an empty one was made in
-    /// advance meanwhile, for then there are enough.
-    private func leaveRoomForOneRecord(_ daemon: Daemon) async throws {
-        let spares = daemon.home.stateDirectory + "/spare"
-        let manager = FileManager.default
-        try await eventually(within: 10, "spare files") {
-            try manager.contentsOfDirectory(atPath: spares).count >= 512
-        }
-        try await eventually(within: 20, "a spare file with room") {
-            try await daemon.send("PUT", Self.a)
-            try await daemon.send("DELETE", Self.a)
-            return try manager.contentsOfDirectory(atPath: spares).contains { name in
-                try manager.attributesOfItem(atPath: "\(spares)/\(name)")[.size] as? Int ?? 0 > 0
-            }
-        }
-    }
-
-    @Test("In a read-only directory nothing is made; reading and deleting go on, and a start says why it fails")
+    @Test("Where nothing can be written nothing is made; reading and deleting go on, and a start says why it fails")
     func readOnly() async throws {
         try await withStateDisk { home in
             try await withDaemon(in: home) { daemon in
                 try await daemon.send("PUT", Self.a)
                 try await daemon.send("PUT", Self.collection + "/kept")
-                try await remount(home, "ro")
-                for (method, path) in [("POST", Self.collection), ("PUT", Self.collection + "/b")] {
-                    try expectNoStorage(await daemon.send(method, path, body: "{}"))
+                // The kernel makes no file system read-only that has a file open for writing, but one that is broken.
+                let fault = FaultInjectionTests.Fault(
+                    call: "pwrite64", errno: "EROFS", status: 503, problem: "storage-failure")
+                try await FaultInjectionTests().injecting(fault, into: daemon) {
+                    for (method, path) in [("POST", Self.collection), ("PUT", Self.collection + "/b")] {
+                        try expectNoStorage(await daemon.send(method, path, body: "{}"))
+                    }
+                    try expectNoStorage(await daemon.send("PATCH", Self.a, body: #"{"labels":{"v":"2"}}"#))
+                    #expect(home.names == ["a", "kept"])
+                    #expect(try await daemon.send("DELETE", Self.a).status == 204)
+                    #expect(try await daemon.send("GET", Self.a).status == 404)
+                    #expect(try await daemon.send("DELETE", Self.a).status == 404)
+                    #expect(home.names == ["kept"])
+                    #expect(home.records == ["a", "kept"])
                 }
-                try expectNoStorage(await daemon.send("PATCH", Self.a, body: #"{"labels":{"v":"2"}}"#))
-                #expect(home.names == ["a", "kept"])
-                #expect(try await daemon.send("DELETE", Self.a).status == 204)
-                #expect(try await daemon.send("GET", Self.a).status == 404)
-                #expect(try await daemon.send("DELETE", Self.a).status == 404)
-                #expect(home.names == ["kept"])
             }
+            try await remount(home, "ro")
             let start = try await Command.run(try Daemon.executable(), ["serve"] + home.arguments)
             #expect(start.status == 1)
             #expect(start.errors.split(separator: "\n").count == 1, "\(start.errors)")
@@ -118,7 +116,7 @@ struct StateDirectoryTests {
             #expect(start.errors.contains(home.stateDirectory), "\(start.errors)")
             try await remount(home, "rw")
             try await withDaemon(in: home) { daemon in
-                #expect(home.records == ["kept.json"])
+                #expect(home.records == ["kept"])
                 let list = try await daemon.send("GET", Self.collection).json
                 #expect(list["namespaces"]?.array?.map { $0["name"] } == ["kept"])
                 #expect(list["namespaces"]?[0]?["origin"] == "created")
@@ -128,27 +126,27 @@ struct StateDirectoryTests {
 
     @Test(
         "A corrupt record is set aside; its namespace stays, as nobody's of ours",
-        arguments: ["garbage", "{\"name\":", ""])
+        arguments: ["garbage", "{\"name\":", "{}"])
     func corrupt(_ content: String) async throws {
         try await withHome { home in
             let before = try await withDaemon(in: home) { daemon in
                 try await daemon.send("PUT", Self.collection + "/b", body: #"{"labels":{"v":"1"}}"#)
                 return try await daemon.send("PUT", Self.a, body: #"{"labels":{"v":"1"},"leaseSeconds":60}"#).json
             }
-            let record = home.stateDirectory + "/namespaces/a.json"
-            try Data(content.utf8).write(to: URL(filePath: record))
+            try home.editRecords { $0.contains(#""name":"a""#) ? content : $0 }
             for start in 0..<2 {
                 try await withDaemon(in: home) { daemon in
-                    #expect(home.records == ["a.json.unreadable", "b.json"])
-                    #expect(try Data(contentsOf: URL(filePath: record + ".unreadable")) == Data(content.utf8))
+                    #expect(home.records == ["b"])
+                    let unreadable = try String(contentsOfFile: home.recordFile + ".unreadable", encoding: .utf8)
+                    #expect(unreadable == content + "\n")
                     let after = try await daemon.send("GET", Self.a).json
                     #expect(after["origin"] == "external")
                     #expect(after["labels"] == .object([:]))
                     #expect(after["lease"] == .null)
                     #expect(after["cookie"] == before["cookie"])
                     #expect(try await daemon.send("GET", Self.collection + "/b").json["labels"]?["v"] == "1")
-                    let isTold = daemon.log.contains("an unreadable record was set aside")
-                    #expect(isTold, "start \(start)")
+                    let told = daemon.log.matches(of: /an unreadable record was set aside/).count
+                    #expect(told == 1, "start \(start)")
                 }
             }
         }
@@ -162,22 +160,55 @@ struct StateDirectoryTests {
             }
             let boot = try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
                 .trimmingCharacters(in: .whitespacesAndNewlines)
-            for name in ["a", "b"] {
-                let record = home.stateDirectory + "/namespaces/\(name).json"
-                let text = try String(contentsOfFile: record, encoding: .utf8)
-                #expect(text.contains(boot))
-                try text.replacingOccurrences(of: boot, with: "11111111-2222-3333-4444-555555555555")
-                    .write(toFile: record, atomically: true, encoding: .utf8)
+            try home.editRecords { line in
+                #expect(line.contains(boot))
+                if line.contains(#""name":"c""#) { return line }
+                return line.replacingOccurrences(of: boot, with: "11111111-2222-3333-4444-555555555555")
             }
             // What a reboot leaves of a namespace is at most a file.
             let file = home.netnsDirectory + "/b"
             try await Command.check("umount", [file])
             try await withDaemon(in: home) { daemon in
-                #expect(home.records == ["c.json"])
+                #expect(home.records == ["c"])
                 #expect(home.names == ["a", "b", "c"])
                 let origins = try await daemon.send("GET", Self.collection).json["namespaces"]?.array ?? []
                 #expect(origins.map { $0["origin"] } == ["external", "external", "created"])
                 #expect(origins.map { $0["state"] } == ["ready", "stale", "ready"])
+            }
+        }
+    }
+
+    @Test("The records that an earlier version has left, a file each, are taken over")
+    func earlierVersion() async throws {
+        try await withHome { home in
+            let before = try await withDaemon(in: home) { daemon in
+                try await daemon.send("PUT", Self.collection + "/b", body: #"{"leaseSeconds":600}"#)
+                try await home.addExternal("c")
+                return try await daemon.send("PUT", Self.a, body: #"{"labels":{"v":"1"}}"#).json
+            }
+            let manager = FileManager.default
+            let (records, spares) = (home.stateDirectory + "/namespaces", home.stateDirectory + "/spare")
+            for directory in [records, spares] {
+                try manager.createDirectory(atPath: directory, withIntermediateDirectories: false)
+            }
+            try Data("left".utf8).write(to: URL(filePath: spares + "/1"))
+            try home.editRecords { line in
+                let text = line.replacing(#/"sequence":\d+,/#, with: "").trimmingCharacters(in: .whitespaces)
+                #expect(text.utf8.count < line.utf8.count)
+                let name = try #require(text.firstMatch(of: #/"name":"(\w+)"/#)).1
+                try Data(text.utf8).write(to: URL(filePath: "\(records)/\(name).json"))
+                return ""
+            }
+            try manager.removeItem(atPath: home.recordFile)
+            for _ in 0..<2 {
+                try await withDaemon(in: home) { daemon in
+                    #expect(home.records == ["a", "b"])
+                    #expect(!manager.fileExists(atPath: records) && !manager.fileExists(atPath: spares))
+                    #expect(try await daemon.send("GET", Self.a).json == before)
+                    let list = try await daemon.send("GET", Self.collection).json["namespaces"]?.array ?? []
+                    #expect(list.map { $0["origin"] } == ["created", "created", "external"])
+                    #expect(list[1]["lease"]?["seconds"]?.int == 600)
+                }
             }
         }
     }
@@ -204,11 +235,11 @@ struct StateDirectoryTests {
             let before = try await withDaemon(in: home) { daemon in
                 try await daemon.send("PUT", Self.a, body: #"{"labels":{"v":"1"}}"#).json
             }
-            let directory = home.stateDirectory + "/namespaces"
-            let text = try String(contentsOfFile: directory + "/a.json", encoding: .utf8)
-            for index in 0..<10_000 {
-                try Data(text.replacing("\"name\":\"a\"", with: "\"name\":\"n\(index)\"").utf8)
-                    .write(to: URL(filePath: "\(directory)/n\(index).json"))
+            try home.editRecords { line in
+                guard line.contains(#""name":"a""#) else { return line }
+                let names = ["a"] + (0..<10_000).map { "n\($0)" }
+                return names.map { line.replacing(#""name":"a""#, with: "\"name\":\"\($0)\"") }
+                    .joined(separator: "\n")
             }
             // Recorded, but by now another tool's.
             try await home.addExternal("n17")
@@ -217,7 +248,7 @@ struct StateDirectoryTests {
                 let time = ContinuousClock.now - start
                 print("10,000 records without namespaces: ready after \(time)")
                 #expect(time < .seconds(20), "\(time)")
-                #expect(home.records == ["a.json"])
+                #expect(home.records == ["a"])
                 #expect(home.names == ["a", "n17"])
                 let after = try await daemon.send("GET", Self.a).json
                 #expect(after == before)
@@ -272,6 +303,22 @@ extension StateDirectoryTests {
         let block = [UInt8](repeating: 0, count: 4096)
         while write(descriptor, block, block.count) > 0 {}
         guard errno == ENOSPC else { throw TestFailure("not full: \(String(cString: strerror(errno)))") }
+    }
+
+    /// Leaves no room for one record either in what the file of the records has of the disk already; answers the
+    /// namespaces that are made for it, in order.
+    private func fillRecords(_ daemon: Daemon) async throws -> [String] {
+        var names: [String] = []
+        while names.count < 100 {
+            let name = "filler\(names.count)"
+            let response = try await daemon.send("PUT", Self.collection + "/\(name)")
+            if response.status != 201 {
+                try expectNoStorage(response)
+                return names
+            }
+            names.append(name)
+        }
+        throw TestFailure("100 namespaces, and still no full disk")
     }
 
     private func remount(_ home: DaemonHome, _ mode: String) async throws {

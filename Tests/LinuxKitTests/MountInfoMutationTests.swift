@@ -4,7 +4,7 @@ import Testing
 @testable import LinuxKit
 
 /// SplitMix64, so that a failure can be had again from its seed.
-private struct Seeded: RandomNumberGenerator {
+struct Seeded: RandomNumberGenerator {
     var state: UInt64
 
     mutating func next() -> UInt64 {

@@ -35,7 +35,7 @@ import Testing
             #expect(error.item == 50)
             #expect(error.cause.code == .nameTaken)
         }
-        #expect(try bench.recordFiles() == ["taken.json"])
+        #expect(try bench.recordedNames() == ["taken"])
         #expect(try await manager.list(limit: 1).total == 1)
         #expect(manager.history(after: start).isEmpty)
         let made = try await manager.createAtomically(try creations(["x", "y"]))
@@ -67,7 +67,7 @@ import Testing
         try BatchJournal(directory: bench.directory).begin(batch)
         let second = try bench.manager()
         #expect(try await second.start().undone == 2)
-        #expect(try bench.recordFiles() == ["other.json"])
+        #expect(try bench.recordedNames() == ["other"])
         #expect(bench.kernel.entry(try name("a")) == nil)
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(bench.directory)/batches").isEmpty)
     }

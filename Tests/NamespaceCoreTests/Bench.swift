@@ -7,7 +7,7 @@ import Testing
 
 @testable import NamespaceCore
 
-/// A manager over a fake kernel and real record files in a directory of the test's own.
+/// A manager over a fake kernel and real records in a directory of the test's own.
 final class Bench {
     let kernel = FakeKernel()
     let clock = ManualClock()
@@ -26,8 +26,14 @@ final class Bench {
             clock: clock, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 
-    func recordFiles() throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: directory.string + "/namespaces").sorted()
+    /// Where the records are.
+    var recordFile: FilePath { directory.appending("namespaces.jsonl") }
+
+    /// The names in the records, sorted; a line that is none is there as it is.
+    func recordedNames() throws -> [String] {
+        let text = try String(contentsOfFile: recordFile.string, encoding: .utf8)
+        let lines = text.split(separator: "\n").filter { $0.contains { $0 != " " } }
+        return lines.map { NamespaceRecord.parse(Array($0.utf8))?.name.description ?? String($0) }.sorted()
     }
 }
 

@@ -44,7 +44,7 @@ import Testing
         #expect(adopted.origin == .adopted)
         #expect(adopted.record?.createdBy == owner)
         #expect(await code { _ = try await manager.update(stale, Patch()) } == .stale)
-        #expect(try bench.recordFiles() == ["foreign.json"])
+        #expect(try bench.recordedNames() == ["foreign"])
         #expect(try await bench.manager().start().adopted == 1)
     }
 
@@ -58,7 +58,7 @@ import Testing
         #expect(namespace.origin == .adopted && namespace.status?.identity == identity)
         let missing = Creation(.exactly(try NamespaceCoreTests.name("b")), .existing(.process(10)))
         #expect(await code { _ = try await manager.create(missing) } == .sourceNotFound)
-        #expect(try bench.recordFiles() == ["a.json"])
+        #expect(try bench.recordedNames() == ["a"])
     }
 
     @Test("what others do is told, and what we do is told once") func events() async throws {
@@ -83,7 +83,7 @@ import Testing
         bench.kernel.reportChange(of: ours)
         #expect(await manager.nextEvents(2, after: seen) == ["vanished ours", "appeared ours"])
         #expect(try await manager.namespace(ours).origin == .external)
-        #expect(try bench.recordFiles().isEmpty)
+        #expect(try bench.recordedNames().isEmpty)
 
         seen = manager.events.newest
         bench.kernel.remove(theirs)

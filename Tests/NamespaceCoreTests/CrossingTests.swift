@@ -83,7 +83,7 @@ import Testing
         // The batch still counts as unfinished, so that the next start tries again.
         try await bench.manager().start()
         #expect(bench.kernel.entry(a) == nil)
-        #expect(try bench.recordFiles().isEmpty)
+        #expect(try bench.recordedNames().isEmpty)
     }
 
     @Test("paging ends with names that are not UTF-8 too") func oddNames() async throws {

@@ -41,9 +41,11 @@ import Testing
         let record = NamespaceRecord(
             adopting: .init(device: 4, inode: 5, cookie: nil), at: Timestamp(milliseconds: 1), by: nil, bootID: "b")
         for name in [name, odd] {
-            let read = try #require(NamespaceRecord.parse(record.text(for: name)))
+            let read = try #require(NamespaceRecord.parse(record.text(for: name, sequence: 7)))
+            #expect(!record.text(for: name).contains(UInt8(ascii: "\n")))
             #expect(read.name == name)
             #expect(read.record == record)
+            #expect(read.sequence == 7)
         }
         #expect(NamespaceRecord.parse(Array("{}".utf8)) == nil)
     }

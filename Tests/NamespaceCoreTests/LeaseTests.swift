@@ -23,7 +23,7 @@ import Testing
         #expect(await manager.isSoonGone(short))
         #expect(try await manager.namespace(long).state == .ready)
         #expect(manager.history(after: start) == ["expired short"])
-        #expect(try bench.recordFiles() == ["long.json"])
+        #expect(try bench.recordedNames() == ["long"])
         bench.clock.advance(by: 90)
         #expect(await manager.isSoonGone(long))
     }
@@ -84,7 +84,7 @@ import Testing
         bench.clock.advance(by: 10)
         try await Task.sleep(for: .milliseconds(100))
         #expect(try await manager.namespace(name).origin == .external)
-        #expect(try bench.recordFiles().isEmpty)
+        #expect(try bench.recordedNames().isEmpty)
     }
 
     @Test("a lease whose namespace cannot be deleted is tried again") func failedExpiry() async throws {

@@ -38,9 +38,9 @@ import Testing
         bench.kernel.fail(error)
         let name = try name("a")
         #expect(await code { _ = try await manager.create(name, loopback: .up) } == expected)
-        #expect(try bench.recordFiles().isEmpty)
+        #expect(try bench.recordedNames().isEmpty)
         #expect(await code { _ = try await manager.create(name, loopback: .up) } == nil)
-        #expect(try bench.recordFiles() == ["a.json"])
+        #expect(try bench.recordedNames() == ["a"])
     }
 
     @Test("a refused create leaves the record of what has the name alone") func refusedCreateKeepsRecord() async throws
@@ -50,7 +50,7 @@ import Testing
         let name = try name("a")
         _ = try await manager.create(name, loopback: .up)
         #expect(await code { _ = try await manager.create(name, loopback: .down) } == .nameTaken)
-        #expect(try bench.recordFiles() == ["a.json"])
+        #expect(try bench.recordedNames() == ["a"])
         #expect(try await manager.namespace(name).origin == .created)
     }
 
@@ -102,7 +102,7 @@ import Testing
         try await manager.start()
         #expect(await code { try await manager.checkReadiness() } == .directoryNotShared)
         #expect(bench.kernel.preparations == preparations)
-        #expect(try bench.recordFiles() == ["hidden.json"])
+        #expect(try bench.recordedNames() == ["hidden"])
     }
 
     @Test("a busy file is tried again; processes inside are a reason to refuse") func deletion() async throws {
@@ -121,7 +121,7 @@ import Testing
         let busy = SystemError(.unlink, "/fake/a", errno: .resourceBusy)
         bench.kernel.fail(busy, busy)
         try await manager.delete(name)
-        #expect(try bench.recordFiles().isEmpty)
+        #expect(try bench.recordedNames().isEmpty)
         #expect(await code { try await manager.delete(name) } == .notFound)
     }
 
@@ -156,7 +156,8 @@ import Testing
         bench.kernel.add(foreign, .stale)
         let other = NamespaceIdentity(device: 4, inode: 4, cookie: 99)
         bench.kernel.add(replaced, .namespace(NamespaceStatus(identity: other, isLoopbackUp: true, mountID: 1)))
-        try Data("{".utf8).write(to: URL(filePath: "\(bench.directory)/namespaces/broken.json"))
+        let records = try String(contentsOfFile: bench.recordFile.string, encoding: .utf8)
+        try Data("{\n\(records)".utf8).write(to: URL(filePath: bench.recordFile.string))
 
         let second = try bench.manager()
         try await second.start()
@@ -164,7 +165,8 @@ import Testing
         #expect(try await second.namespace(replaced).origin == .external)
         #expect(try await second.namespace(foreign).state == .stale)
         #expect(await code { _ = try await second.namespace(halfMade) } == .notFound)
-        #expect(try bench.recordFiles().sorted() == ["broken.json.unreadable", "whole.json"])
+        #expect(try bench.recordedNames() == ["whole"])
+        #expect(try String(contentsOfFile: bench.recordFile.string + ".unreadable", encoding: .utf8) == "{\n")
     }
 
     @Test("records of another boot are no longer worth anything") func otherBoot() async throws {
@@ -173,6 +175,6 @@ import Testing
         let manager = try bench.manager(bootID: "after")
         try await manager.start()
         #expect(try await manager.namespace(try name("a")).origin == .external)
-        #expect(try bench.recordFiles().isEmpty)
+        #expect(try bench.recordedNames().isEmpty)
     }
 }

@@ -53,8 +53,7 @@ package struct CrashObservation: Sendable {
         let mounts = try Resources.mountPoints(below: home.netnsDirectory).map { String($0.dropFirst(prefix)) }
         let mounted = (names + [Self.externalName]).sorted()
         expect(mounts.sorted() == mounted, "mounted \(mounts.sorted()), listed \(mounted)")
-        let records = names.map { $0 + ".json" }.sorted()
-        expect(home.records == records, "records \(home.records), listed \(names)")
+        expect(home.records == names, "records \(home.records), listed \(names)")
         let batches = (try? FileManager.default.contentsOfDirectory(atPath: home.stateDirectory + "/batches")) ?? []
         expect(batches.isEmpty, "batches \(batches)")
     }

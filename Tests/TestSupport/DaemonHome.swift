@@ -32,13 +32,27 @@ package struct DaemonHome: Sendable {
     /// The end of the log, for a report.
     package var logTail: String { String(((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").suffix(4000)) }
 
-    /// The names of the records.
-    package var records: [String] { Self.names(stateDirectory + "/namespaces") }
+    /// Where the records are, a line each.
+    package var recordFile: String { stateDirectory + "/namespaces.jsonl" }
+    /// The names in the records; a line that is none is there as it is.
+    package var records: [String] {
+        let lines = ((try? String(contentsOfFile: recordFile, encoding: .utf8)) ?? "").split(separator: "\n")
+        return lines.filter { $0.contains { $0 != " " } }.map { line in
+            (try? JSONValue(parsing: Data(line.utf8)))?["name"]?.string ?? String(line)
+        }.sorted()
+    }
     /// The names in the mount directory.
     package var names: [String] { Self.names(netnsDirectory) }
 
     private static func names(_ directory: String) -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).sorted()
+    }
+
+    /// Changes the lines of the records, which have what they are filled up with, as an editor would.
+    package func editRecords(_ change: (String) throws -> String) throws {
+        let lines = try String(contentsOfFile: recordFile, encoding: .utf8).split(separator: "\n")
+        try lines.map { try change(String($0)) + "\n" }.joined()
+            .write(toFile: recordFile, atomically: false, encoding: .utf8)
     }
 
     /// The mounts of the directory itself.

@@ -32,10 +32,14 @@ struct RecordFiles {
         return other
     }
 
-    /// Removes what no record is in any more; the directory stays while something is set aside in it.
-    func removeDirectories() throws(SystemError) {
+    /// Removes the spare files, which may be all the room that a full disk has.
+    func removeSpares() throws(SystemError) {
         for name in try Self.names(in: spares) { try FileSystem.unlink(spares.entry(name)) }
         try FileSystem.removeEmptyDirectory(spares)
+    }
+
+    /// Removes the directory, unless something is set aside in it.
+    func removeDirectory() throws(SystemError) {
         try FileSystem.removeEmptyDirectory(directory)
     }
 

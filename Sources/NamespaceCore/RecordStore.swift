@@ -95,6 +95,7 @@ package final class RecordStore: Sendable {
     private func takeOver(
         _ files: RecordFiles, into state: inout State, _ contents: inout Contents, bootID: String
     ) throws(SystemError) {
+        try files.removeSpares()
         for path in try files.paths() {
             guard let (name, record) = try files.read(path) else {
                 contents.setAside.append(try files.setAside(path))
@@ -106,7 +107,7 @@ package final class RecordStore: Sendable {
             }
             try FileSystem.unlink(path, as: .removeRecord)
         }
-        try files.removeDirectories()
+        try files.removeDirectory()
     }
 }
 
@@ -115,7 +116,8 @@ extension RecordStore.State {
         let place = try file.write(record.text(for: name, sequence: sequence + 1))
         sequence += 1
         guard let old = places.updateValue(place, forKey: name) else { return }
-        // The newer one counts, so that this cannot fail what is done: it would only cost the old one's place.
+        // The newer one counts, so that this cannot fail what is done: it would cost the old one's place, until a start
+        // finds the line, and the name gone or another namespace's.
         try? file.clear(old)
     }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -226,6 +227,28 @@ int clinux_wait(int event, int notify, int mounts, int milliseconds) {
         return -errno;
     return (waited[0].revents != 0 ? CLINUX_WOKEN_BY_EVENT : 0) | (waited[1].revents != 0 ? CLINUX_WOKEN_BY_NOTIFY : 0) |
            (waited[2].revents != 0 ? CLINUX_WOKEN_BY_MOUNTS : 0);
+}
+
+int clinux_watch_set(int event, int notify, int mounts) {
+    const struct epoll_event wanted[] = {{.events = EPOLLIN}, {.events = EPOLLIN}, {.events = EPOLLPRI}};
+    const int descriptors[] = {event, notify, mounts};
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    if (set < 0)
+        return -errno;
+    for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) {
+        struct epoll_event event = wanted[i];
+        if (epoll_ctl(set, EPOLL_CTL_ADD, descriptors[i], &event) == 0)
+            continue;
+        int error = errno;
+        close(set);
+        return -error;
+    }
+    return set;
+}
+
+int clinux_watch_set_has_news(int set) {
+    struct epoll_event events[3];
+    return answer(epoll_wait(set, events, sizeof events / sizeof *events, 0));
 }
 
 static cpu_set_t processors_at_start;

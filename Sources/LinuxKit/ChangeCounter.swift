@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 import SystemPackage
 
-/// Tells, for the price of one poll(2), whether anything of what a look at a mount directory shows can have changed
+/// Tells, for the price of one epoll_wait(2), whether anything of what a look at a mount directory shows can have changed
 /// since another look: names, mounts and links. Nobody need look again while it has not.
 ///
 /// Names are watched with inotify(7), mounts with the mountinfo file of proc(5), and links by rtnetlink(7) with
@@ -14,6 +14,8 @@ import SystemPackage
 package final class ChangeCounter: Sendable {
     private struct State: ~Copyable {
         var watch: DirectoryWatch
+        /// All that tells of changes.
+        let news: OwnedDescriptor
         var isWatching = false
         var count: UInt64 = 0
     }
@@ -31,11 +33,15 @@ package final class ChangeCounter: Sendable {
     /// Counts from now on; call it in the namespace that the workers call home.
     package init(_ directory: MountDirectory) throws(SystemError) {
         path = directory.path
-        state = Mutex(State(watch: try DirectoryWatch()))
-        mounts = try OwnedDescriptor.open("/proc/self/mountinfo", O_RDONLY)
+        let mounts = try OwnedDescriptor.open("/proc/self/mountinfo", O_RDONLY)
         let links = OwnedDescriptor(owning: try call(.openNetlink) { clinux_rtnetlink_open() })
         let rawValue = links.rawValue
         try call(.openNetlink) { clinux_rtnetlink_hear_links(rawValue) }
+        let watch = try DirectoryWatch()
+        let (notify, mountinfo) = (watch.rawValue, mounts.rawValue)
+        let news = OwnedDescriptor(owning: try call(.poll) { clinux_watch_set(rawValue, notify, mountinfo) })
+        state = Mutex(State(watch: watch, news: news))
+        self.mounts = mounts
         self.links = links
         identifier = Mutex(OwnedDescriptor(owning: try call(.openNetlink) { clinux_rtnetlink_open() }))
         isDeaf = Atomic(try !Capability.effective().contains(.networkBroadcast))
@@ -45,9 +51,9 @@ package final class ChangeCounter: Sendable {
     /// go unnoticed. Does not block.
     package var count: UInt64? {
         guard !isDeaf.load(ordering: .relaxed) else { return nil }
-        // Under one lock: poll(2) tells of a mount once only, and nobody may find all quiet before that is counted.
+        // Under one lock: the set tells of a mount once only, and nobody may find all quiet before that is counted.
         return state.withLock { state in
-            let woken = clinux_wait(links.rawValue, state.watch.rawValue, mounts.rawValue, 0)
+            let woken = clinux_watch_set_has_news(state.news.rawValue)
             guard woken != 0 || !state.isWatching else { return state.count }
             state.count += 1
             clinux_rtnetlink_discard(links.rawValue)

@@ -87,10 +87,14 @@ import Testing
         for number in [Int64.min, -1_000, -10, -9, -1, 0, 1, .max] {
             #expect(text { $0.value(number) } == "\(number)")
         }
-        #expect(text { $0.value(UInt8.max) } == "255")
-        #expect(text { $0.value(-5 as Int32) } == "-5")
-        #expect(text { $0.value(UInt.max) } == "\(UInt.max)")
-        #expect(text { $0.value(UInt128.max) } == "\(UInt128.max)")
+        for number in [Int.min, -1, 0, .max] { #expect(text { $0.value(number) } == "\(number)") }
+        for number in [Int32.min, -5, 0, .max] {
+            #expect(text { $0.value(number) } == "\(number)")
+            #expect(text { $0.member("a", number) } == "\"a\":\(number)")
+        }
+        #expect(text { $0.member("a", UInt16.max) } == "\"a\":65535")
+        #expect(text { $0.member("a", UInt32.max) } == "\"a\":4294967295")
+        #expect(text { $0.member("a", UInt64.max) } == "\"a\":18446744073709551615")
         #expect(text { $0.member("a", nil as UInt64?) } == "\"a\":null")
     }
 

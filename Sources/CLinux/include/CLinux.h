@@ -125,4 +125,8 @@ int clinux_reap(int process, int *signal); // answers the exit status; 0 and the
 #define CLINUX_WOKEN_BY_MOUNTS 4
 int clinux_wait(int event, int notify, int mounts, int milliseconds);
 
+// The same three as an epoll(7) set, which is asked in a third of the time when nothing has happened; does not block
+int clinux_watch_set(int event, int notify, int mounts);
+int clinux_watch_set_has_news(int set);
+
 #endif

@@ -128,6 +128,8 @@ private struct JSONParser {
             }
         }
         index += 1
+        // Validation is generic code, ten times as long on the way.
+        if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
         guard let string = String(validating: bytes, as: UTF8.self) else {
             throw JSONMalformation(reason: .badString, offset: start)
         }

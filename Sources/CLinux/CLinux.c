@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <link.h>
+#include <sys/mman.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -64,6 +66,13 @@ int clinux_write(int descriptor, const void *buffer, size_t size) { return answe
 
 int clinux_write_at(int descriptor, const void *buffer, size_t size, int64_t offset) {
     return answer(pwrite(descriptor, buffer, size, offset));
+}
+
+int clinux_link_count(int descriptor) {
+    struct stat facts;
+    if (fstat(descriptor, &facts) != 0)
+        return -errno;
+    return facts.st_nlink > INT_MAX ? INT_MAX : (int)facts.st_nlink;
 }
 
 int clinux_truncate(int descriptor, int64_t size) { return answer(ftruncate(descriptor, size)); }
@@ -229,9 +238,9 @@ int clinux_wait(int event, int notify, int mounts, int milliseconds) {
            (waited[2].revents != 0 ? CLINUX_WOKEN_BY_MOUNTS : 0);
 }
 
-int clinux_watch_set(int event, int notify, int mounts) {
+int clinux_watch_set(int links, int notify, int mounts) {
     const struct epoll_event wanted[] = {{.events = EPOLLIN}, {.events = EPOLLIN}, {.events = EPOLLPRI}};
-    const int descriptors[] = {event, notify, mounts};
+    const int descriptors[] = {links, notify, mounts};
     int set = epoll_create1(EPOLL_CLOEXEC);
     if (set < 0)
         return -errno;
@@ -250,6 +259,23 @@ int clinux_watch_set_has_news(int set) {
     struct epoll_event events[3];
     return answer(epoll_wait(set, events, sizeof events / sizeof *events, 0));
 }
+
+static int forget_object(struct dl_phdr_info *object, size_t size, void *context) {
+    (void)size, (void)context;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0)
+            continue;
+        uintptr_t start = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+        uintptr_t end = object->dlpi_addr + segment->p_vaddr + segment->p_memsz;
+        // Advice: where it is not taken, as for the vDSO, nothing is different.
+        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void clinux_forget_code(void) { dl_iterate_phdr(forget_object, NULL); }
 
 static cpu_set_t processors_at_start;
 

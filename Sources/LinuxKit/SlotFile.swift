@@ -7,11 +7,12 @@ package import SystemPackage
 /// Problem: a file for each costs the file system an inode, a name and a rename, tens of microseconds; and to rewrite
 /// one file of all of them costs as much as there are. Rule: a line has one or more slots, filled up with blanks; a line
 /// that is no longer wanted is blanked, and its place is used again. Nothing is ever written over a line that counts,
-/// and a full disk has room for as many lines as it had.
+/// and a full disk, where it can be written over at all, has room for as many lines as it had.
 ///
-/// A process that is killed has written a place of up to a page wholly or not at all, since the kernel looks for signals
-/// between pages only (`generic_perform_write` in mm/filemap.c). There is no fsync: the lines are of use only until the
-/// next boot. Every function blocks.
+/// A line counts if its first slot does not begin with a blank. That slot is written last and blanked first, and by a
+/// process that is killed wholly or not at all: it lies within a page, and the kernel looks for signals between pages
+/// (`generic_perform_write` in mm/filemap.c). There is no fsync: the lines are of use only until the next boot. Every
+/// function blocks.
 package struct SlotFile: ~Copyable, Sendable {
     /// Where a line is, in bytes from the beginning of the file, with the newline.
     package struct Place: Sendable, Hashable {
@@ -19,9 +20,9 @@ package struct SlotFile: ~Copyable, Sendable {
         fileprivate let length: Int
     }
 
-    /// A slot, in bytes. Pages have several, so that no line of one slot is in two.
+    /// A slot, in bytes; pages have several.
     private static let slot = 512
-    /// Without lines a file that is longer, in bytes, is emptied.
+    /// A file that is longer, in bytes, is emptied once it has no lines, and is worth replacing when it is mostly blank.
     private static let keptLength = 64 * 1024
     private static let newline = UInt8(ascii: "\n")
     private static let blank = UInt8(ascii: " ")
@@ -32,95 +33,24 @@ package struct SlotFile: ~Copyable, Sendable {
     private var lines = 0
     /// The offsets of the blank places, by their length.
     private var blanks: [Int: [Int]] = [:]
-    /// Whether every line found was in slots. Somebody may have edited the file.
-    package private(set) var isInOrder = true
+    /// Whether every line that was found is in slots.
+    private(set) var isInOrder = true
+    private var blankLength = 0
 
     /// - Parameter path: The file, which is made when it is first written or read.
     package init(_ path: FilePath) { self.path = path }
+
+    /// Whether what was found is better replaced: somebody has edited the file, so that not every line is in slots, or
+    /// there is little but blanks.
+    package var isWorthReplacing: Bool {
+        !isInOrder || end > Self.keptLength && blankLength > end / 4 * 3
+    }
 
     /// The length of the place that a line needs: a power of two of slots, so that there are few different ones.
     private static func placeLength(of line: Int) -> Int {
         var length = slot
         while length < line + 1 { length *= 2 }
         return length
-    }
-
-    /// Writes a line, which has no newline in it.
-    package mutating func write(_ line: [UInt8]) throws(SystemError) -> Place {
-        if descriptor == nil { try load { (_, _) in } }
-        let content = Self.fill(line)
-        let reused = blanks[content.count]?.popLast()
-        let place = Place(offset: reused ?? end, length: content.count)
-        do throws(SystemError) {
-            try put(content, at: place.offset)
-        } catch {
-            // What a part of a line at the end leaves has no newline, and is no line; elsewhere it is blanked again, and
-            // where that fails too, its place is lost until the next start.
-            if reused == nil { try? cut(at: end) } else { try? blank(place) }
-            throw error
-        }
-        if reused == nil { end += content.count }
-        lines += 1
-        return place
-    }
-
-    /// Takes a line away.
-    package mutating func clear(_ place: Place) throws(SystemError) {
-        try blank(place)
-        lines -= 1
-        guard lines == 0, end > Self.keptLength else { return }
-        do throws(SystemError) {
-            try cut(at: 0)
-            (end, blanks) = (0, [:])
-        } catch {
-            // The line is away, and so much room is no error.
-        }
-    }
-
-    private mutating func blank(_ place: Place) throws(SystemError) {
-        try put(Self.fill([UInt8](repeating: Self.blank, count: place.length - 1)), at: place.offset)
-        blanks[place.length, default: []].append(place.offset)
-    }
-
-    /// Reads every line, without what it was filled up with.
-    package mutating func load(_ visit: (Place, [UInt8]) -> Void) throws(SystemError) {
-        let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
-        descriptor = nil
-        (end, lines, blanks, isInOrder) = (0, 0, [:], true)
-        var rest: [UInt8] = []
-        try unsafe file.eachChunk(path: path) { chunk in
-            unsafe rest.append(contentsOf: chunk)
-            var start = rest.startIndex
-            while let newline = rest[start...].firstIndex(of: Self.newline) {
-                found(rest[start..<newline], visit)
-                start = newline + 1
-            }
-            rest.removeFirst(start)
-        }
-        // A part of a line: its writer was killed, or had no room, before anything came of it.
-        if !rest.isEmpty { try file.truncate(to: end, path: path) }
-        descriptor = consume file
-    }
-
-    private mutating func found(_ line: ArraySlice<UInt8>, _ visit: (Place, [UInt8]) -> Void) {
-        let place = Place(offset: end, length: line.count + 1)
-        end += place.length
-        let isInSlots = place.offset % Self.slot == 0 && Self.placeLength(of: line.count) == place.length
-        if !isInSlots { isInOrder = false }
-        if let last = line.lastIndex(where: { $0 != Self.blank }) {
-            lines += 1
-            visit(place, Array(line[...last]))
-        } else if isInSlots {
-            blanks[place.length, default: []].append(place.offset)
-        }
-    }
-
-    /// Replaces the file by one that has these lines in slots; answers their places.
-    package mutating func replace(with lines: [[UInt8]]) throws(SystemError) -> [Place] {
-        try FileSystem.replace(path, with: lines.flatMap(Self.fill))
-        var places: [Place] = []
-        try load { (place, _) in places.append(place) }
-        return places
     }
 
     /// The line with what makes it as long as its place.
@@ -131,6 +61,105 @@ package struct SlotFile: ~Copyable, Sendable {
         return line
     }
 
+    /// Writes a line, which has no newline in it and does not begin with a blank.
+    ///
+    /// - Throws: `.write`, with `.noSuchFileOrDirectory` where somebody has removed the file.
+    package mutating func write(_ line: [UInt8]) throws(SystemError) -> Place {
+        if descriptor == nil { try load { (_, _) in } }
+        try refuseRemoved()
+        let content = Self.fill(line)
+        let reused = blanks[content.count]?.popLast()
+        let place = Place(offset: reused ?? end, length: content.count)
+        do throws(SystemError) {
+            try put(content[Self.slot...], at: place.offset + Self.slot)
+            try put(content[..<Self.slot], at: place.offset)
+        } catch {
+            // Without its first slot it is no line, whatever is there of it.
+            if let reused { blanks[content.count, default: []].append(reused) } else { try? cut(at: end) }
+            throw error
+        }
+        if reused == nil { end += content.count }
+        lines += 1
+        return place
+    }
+
+    /// Takes a line away.
+    package mutating func clear(_ place: Place) throws(SystemError) {
+        var blank = [UInt8](repeating: Self.blank, count: place.length)
+        blank[place.length - 1] = Self.newline
+        let first = min(Self.slot, place.length)
+        try put(blank[..<first], at: place.offset)
+        // What is left of it is no line; blank, it is not in the way of who reads the file with other tools.
+        try? put(blank[first...], at: place.offset + first)
+        blanks[place.length, default: []].append(place.offset)
+        lines -= 1
+        guard lines == 0, end > Self.keptLength else { return }
+        do throws(SystemError) {
+            try cut(at: 0)
+            (end, blanks) = (0, [:])
+        } catch {
+            // The line is away, and so much room is no error.
+        }
+    }
+
+    /// Reads every line, without what it was filled up with.
+    package mutating func load(_ visit: (Place, [UInt8]) -> Void) throws(SystemError) {
+        let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        descriptor = nil
+        (end, lines, blanks, blankLength, isInOrder) = (0, 0, [:], 0, true)
+        var rest: [UInt8] = []
+        try unsafe file.eachChunk(path: path) { chunk in
+            unsafe rest.append(contentsOf: chunk)
+            var start = rest.startIndex
+            while let newline = rest[start...].firstIndex(of: Self.newline) {
+                found(rest[start..<newline], visit)
+                start = newline + 1
+            }
+            rest.removeFirst(start)
+        }
+        descriptor = consume file
+        guard let first = rest.first else { return }
+        if Self.isBlank(first) {
+            // Its writer was killed, or had no room, before anything came of it.
+            try cut(at: end)
+        } else {
+            // Ours have newlines. An editor's last line may have none.
+            found(rest[...], visit)
+            isInOrder = false
+            try put([Self.newline], at: end - 1)
+        }
+    }
+
+    private mutating func found(_ line: ArraySlice<UInt8>, _ visit: (Place, [UInt8]) -> Void) {
+        let place = Place(offset: end, length: line.count + 1)
+        end += place.length
+        let isInSlots = place.offset % Self.slot == 0 && Self.placeLength(of: line.count) == place.length
+        if !isInSlots { isInOrder = false }
+        if let first = line.first, !Self.isBlank(first), let last = line.lastIndex(where: { $0 != Self.blank }) {
+            lines += 1
+            visit(place, Array(line[...last]))
+        } else {
+            blankLength += place.length
+            if isInSlots { blanks[place.length, default: []].append(place.offset) }
+        }
+    }
+
+    /// Whether no line begins with it: what a file is extended by has NULs where nothing was written.
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == blank || byte == 0 }
+
+    /// Replaces the file by one that has these lines in slots; answers their places, nil where there is no room for it
+    /// and everything is as it was.
+    package mutating func replace(with lines: [[UInt8]]) throws(SystemError) -> [Place]? {
+        do throws(SystemError) {
+            try FileSystem.replace(path, with: lines.flatMap(Self.fill))
+        } catch {
+            return nil
+        }
+        var places: [Place] = []
+        try load { (place, _) in places.append(place) }
+        return places
+    }
+
     /// Writes a line to the end of the file's sibling for what cannot be read; answers the sibling.
     package func setAside(_ line: [UInt8]) throws(SystemError) -> FilePath {
         let sibling = FilePath(path.string + ".unreadable")
@@ -139,7 +168,7 @@ package struct SlotFile: ~Copyable, Sendable {
         return sibling
     }
 
-    private mutating func put(_ content: [UInt8], at offset: Int) throws(SystemError) {
+    private mutating func put(_ content: ArraySlice<UInt8>, at offset: Int) throws(SystemError) {
         let rawValue = try rawValue()
         var written = 0
         while written < content.count {
@@ -157,6 +186,14 @@ package struct SlotFile: ~Copyable, Sendable {
     private mutating func cut(at offset: Int) throws(SystemError) {
         let rawValue = try rawValue()
         try call(.write, path) { clinux_truncate(rawValue, Int64(offset)) }
+    }
+
+    /// What is written into a file without a name is lost.
+    private mutating func refuseRemoved() throws(SystemError) {
+        let rawValue = try rawValue()
+        guard try call(.write, path, { clinux_link_count(rawValue) }) > 0 else {
+            throw SystemError(.write, path, errno: .noSuchFileOrDirectory)
+        }
     }
 
     private mutating func rawValue() throws(SystemError) -> CInt {

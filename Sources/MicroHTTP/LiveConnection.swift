@@ -40,13 +40,15 @@ final class LiveConnection: Sendable {
         }
         if let known { return known }
         let parsed = unsafe try RequestTarget(parsing: raw)
-        // A long one is not worth its memory as long as the connection is open.
-        if raw.count <= Self.longestTarget { latestTarget.withLock { $0 = unsafe (Array(raw), parsed) } }
+        // One of many parts is not worth its memory for as long as the connection is open.
+        if parsed.segments.count + parsed.query.count <= Self.mostParts, raw.count <= Self.longestTarget {
+            latestTarget.withLock { $0 = unsafe (Array(raw), parsed) }
+        }
         return parsed
     }
 
-    /// The longest target that is remembered, in bytes.
-    private static let longestTarget = 512
+    /// The longest target that is remembered, in bytes, and the most segments and items of a query.
+    private static let (longestTarget, mostParts) = (512, 16)
 
     /// Notes that a request begins; false says that the connection is being closed.
     func requestBegan() -> Bool {

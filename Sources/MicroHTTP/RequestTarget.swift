@@ -9,10 +9,10 @@ public struct RequestTarget: Sendable, Hashable {
     /// says.
     let origin: Origin?
 
-    /// Of what tells most targets apart; ``==(_:_:)`` compares all of it.
+    /// Of what tells most targets apart; `==` compares all of it.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(segments.last)
-        hasher.combine(query.last)
+        hasher.combine(query)
     }
 
     /// The scheme and the authority of an absolute-form target.

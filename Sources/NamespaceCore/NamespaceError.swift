@@ -165,6 +165,8 @@ extension NamespaceError {
             (code, message) = (.limitReached, "The limit of open files is reached; raise RLIMIT_NOFILE or fs.file-max.")
         case (_, .noMemory):
             (code, message) = (.outOfMemory, "The kernel has no memory for this now; try again later.")
+        case (.write, .noSuchFileOrDirectory):
+            (code, message) = (.storageFailure, "A file of the state directory has been removed; restart the daemon.")
         case (_, .noSpace), (_, .readOnlyFileSystem), (_, .diskQuotaExceeded):
             (code, message) = (.storageFailure, "The file system is full or read-only; free space or remount it.")
         default:

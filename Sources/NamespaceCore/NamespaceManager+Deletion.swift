@@ -59,7 +59,7 @@ extension NamespaceManager {
     /// Removes what has the name, and its record; false says that nothing had it. Call it while holding the name.
     func unmake(_ name: NamespaceName) async throws(NamespaceError) -> Bool {
         // After a crash, what is left of ours is known by its record; of another tool's namespace nothing else tells.
-        guard case .namespace? = index[name], records[name] == nil, RecordStore.canHold(name) else {
+        guard case .namespace? = index[name], records[name] == nil, RecordStore.canMark(name) else {
             return try await unlink(name)
         }
         let store = store

@@ -44,6 +44,10 @@ extension NamespaceManager {
         for path in contents.setAside {
             logger.warning("an unreadable record was set aside", metadata: ["path": "\(path)"])
         }
+        if contents.unmoved > 0 {
+            logger.warning(
+                "unreadable records could not be set aside, and stay", metadata: ["count": "\(contents.unmoved)"])
+        }
         records = NamespaceRecords(contents.records)
         try await survey()
         var result = Reconciliation(setAside: contents.setAside.count)

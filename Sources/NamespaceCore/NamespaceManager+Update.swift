@@ -19,9 +19,6 @@ extension NamespaceManager {
                     .preconditionFailed,
                     "The namespace is in another state than If-Match says; get it again, then decide anew.")
             }
-            guard RecordStore.canHold(name) else {
-                throw NamespaceError(.notANamespace, "The name is too long for a record; delete or rename the entry.")
-            }
             var record =
                 namespace.record
                 ?? NamespaceRecord(

@@ -19,9 +19,11 @@ struct RecordFiles {
             .map(directory.entry)
     }
 
-    /// nil for a file that is no record.
-    func read(_ path: FilePath) throws(SystemError) -> (name: NamespaceName, record: NamespaceRecord)? {
-        guard let (name, record, _) = NamespaceRecord.parse(try FileSystem.read(path)) else { return nil }
+    /// nil for a file that is no record, or cannot be read.
+    func read(_ path: FilePath) -> (name: NamespaceName, record: NamespaceRecord)? {
+        guard let content = try? FileSystem.read(path), let (name, record, _) = NamespaceRecord.parse(content) else {
+            return nil
+        }
         return directory.appending("\(name.pathSegment)\(Self.suffix)") == path ? (name, record) : nil
     }
 

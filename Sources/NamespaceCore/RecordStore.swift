@@ -31,8 +31,8 @@ package final class RecordStore: Sendable {
         state = Mutex(State(file: SlotFile(directory.appending("namespaces.jsonl"))))
     }
 
-    /// Whether there can be a record of such a name; percent-encoding can make it too long for a file's.
-    static func canHold(_ name: NamespaceName) -> Bool { name.pathSegment.utf8.count <= longestName }
+    /// Whether the deletion of such a name can be marked; percent-encoding can make it too long for a file's.
+    static func canMark(_ name: NamespaceName) -> Bool { name.pathSegment.utf8.count <= longestName }
 
     /// Writes or replaces a record, wholly or not at all.
     package func save(_ record: NamespaceRecord, for name: NamespaceName) throws(SystemError) {
@@ -80,6 +80,8 @@ package final class RecordStore: Sendable {
         package var records: [NamespaceName: NamespaceRecord] = [:]
         /// Where what could not be read as a record was put, so that it is not tried again; once for each.
         package var setAside: [FilePath] = []
+        /// How many of these are still where they were, for want of room elsewhere, and are tried again.
+        package var unmoved = 0
     }
 
     /// Reads every record of this boot. Records of earlier boots are removed; what cannot be read is set aside.
@@ -97,12 +99,19 @@ package final class RecordStore: Sendable {
     ) throws(SystemError) {
         try files.removeSpares()
         for path in try files.paths() {
-            guard let (name, record) = try files.read(path) else {
+            guard let (name, record) = files.read(path) else {
                 contents.setAside.append(try files.setAside(path))
                 continue
             }
-            if record.bootID == bootID, contents.records[name] == nil {
-                try state.save(record, for: name)
+            // Where there is a line of the name as well, an earlier version has run after this one: its file is newer.
+            if record.bootID == bootID {
+                do throws(SystemError) {
+                    try state.save(record, for: name)
+                } catch  where error.errno == .noSpace {
+                    // Then the file's own room will do.
+                    try FileSystem.unlink(path, as: .removeRecord)
+                    try state.save(record, for: name)
+                }
                 contents.records[name] = record
             }
             try FileSystem.unlink(path, as: .removeRecord)
@@ -113,13 +122,16 @@ package final class RecordStore: Sendable {
 
 extension RecordStore.State {
     fileprivate mutating func save(_ record: NamespaceRecord, for name: NamespaceName) throws(SystemError) {
-        let place = try file.write(record.text(for: name, sequence: sequence + 1))
         sequence += 1
+        let place = try file.write(record.text(for: name, sequence: sequence))
         guard let old = places.updateValue(place, forKey: name) else { return }
         // The newer one counts, so that this cannot fail what is done: it would cost the old one's place, until a start
         // finds the line, and the name gone or another namespace's.
         try? file.clear(old)
     }
+
+    /// The highest sequence to go on from.
+    private static var mostAtStart: Int64 { 1 << 52 }
 
     fileprivate mutating func load(bootID: String) throws(SystemError) -> RecordStore.Contents {
         var found: [NamespaceName: (record: NamespaceRecord, sequence: Int64, place: SlotFile.Place)] = [:]
@@ -137,25 +149,29 @@ extension RecordStore.State {
             }
         }
         var contents = RecordStore.Contents(records: found.mapValues(\.record))
-        sequence = found.values.map(\.sequence).max() ?? 0
         var kept: [[UInt8]] = []
         for (line, place) in unreadable {
             do throws(SystemError) {
                 contents.setAside.append(try file.setAside(line))
                 obsolete.append(place)
             } catch {
-                // A full disk is no reason not to start: the next start tries again.
-                contents.setAside.append(file.path)
+                // A full disk is no reason not to start.
+                contents.unmoved += 1
                 kept.append(line)
             }
         }
-        if file.isInOrder {
-            for place in obsolete { try file.clear(place) }
-            places = found.mapValues(\.place)
-        } else {
-            let lines = found.map { $1.record.text(for: $0, sequence: $1.sequence) }
-            places = Dictionary(uniqueKeysWithValues: zip(found.keys, try file.replace(with: lines + kept)))
+        // Whatever somebody has written there, what comes next has room for its own.
+        let isSpent = found.values.contains { $0.sequence > Self.mostAtStart }
+        sequence = isSpent ? 0 : found.values.map(\.sequence).max() ?? 0
+        if isSpent || file.isWorthReplacing {
+            let lines = found.map { $1.record.text(for: $0, sequence: isSpent ? 0 : $1.sequence) }
+            if let places = try file.replace(with: lines + kept) {
+                self.places = Dictionary(uniqueKeysWithValues: zip(found.keys, places))
+                return contents
+            }
         }
+        for place in obsolete { try file.clear(place) }
+        places = found.mapValues(\.place)
         return contents
     }
 }

@@ -21,6 +21,7 @@ extension Timestamp: CustomStringConvertible {
         let (seconds, fraction) = milliseconds.flooredDivision(by: 1000)
         let (days, second) = seconds.flooredDivision(by: 86400)
         let (year, month, day) = Self.date(ofDay: days)
+        // RFC 3339 has years of four digits, as have our clocks.
         var text: [UInt8] = []
         text.reserveCapacity(24)
         func append(_ value: Int64, unit: Int64, then end: Unicode.Scalar) {

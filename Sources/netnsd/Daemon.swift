@@ -58,6 +58,7 @@ struct Daemon {
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: handler(core, tokens, workers, pool, audit, lifecycle), logger: logger)
             announce(found, in: directory, pool, server)
+            ResidentCode.forgetStart()
             await Life(
                 settings: settings.life, manager: service, lifecycle: lifecycle, server: server,
                 events: core.manager.events, reloads: reloads(of: server, audit, tokens),

@@ -153,11 +153,14 @@ struct OwnershipTests {
                 let status = try await daemon.stop()
                 #expect(status == 0)
             }
+            var edited = 0
             try home.editRecords { line in
                 guard line.contains(#""name":"b""#) else { return line }
                 #expect(line.contains(#""principal":"uid:65002","#))
+                edited += 1
                 return line.replacingOccurrences(of: #""principal":"uid:65002","#, with: "")
             }
+            #expect(edited == 1)
             try await withDaemon(in: home, arguments: arguments) { daemon in
                 for name in ["a", "b"] {
                     let path = "/v1/namespaces/\(name)"

@@ -21,12 +21,13 @@ import Testing
         init(_ path: FilePath) { file = SlotFile(path) }
 
         var isInOrder: Bool { file.isInOrder }
+        var isWorthReplacing: Bool { file.isWorthReplacing }
 
         func write(_ line: [UInt8]) throws(SystemError) -> SlotFile.Place { try file.write(line) }
 
         func clear(_ place: SlotFile.Place) throws(SystemError) { try file.clear(place) }
 
-        func replace(with lines: [[UInt8]]) throws(SystemError) -> [SlotFile.Place] { try file.replace(with: lines) }
+        func replace(with lines: [[UInt8]]) throws(SystemError) -> [SlotFile.Place]? { try file.replace(with: lines) }
 
         func setAside(_ line: [UInt8]) throws(SystemError) -> FilePath { try file.setAside(line) }
 
@@ -114,18 +115,78 @@ import Testing
         }
     }
 
-    @Test("A part of a line at the end is dropped, and the next line can be read", arguments: [1, 511, 512, 5000])
+    @Test("A part of a line at the end is dropped, and the next line can be read", arguments: [0, 1, 511, 512, 5000])
     func torn(length: Int) throws {
         try withPath { path in
             var file = Slots(path)
             for letter: Character in ["a", "b"] { _ = try file.write(line(letter, 3)) }
-            try append(String(repeating: "x", count: length), to: path)
+            // The first slot is written last.
+            try append(String(repeating: "\0", count: 512) + String(repeating: "x", count: length), to: path)
             file = Slots(path)
             try file.load()
             #expect(file.isInOrder)
             #expect(try size(path) == 1024)
             _ = try file.write(line("c", 3))
             #expect(try lines(path) == ["aaa", "bbb", "ccc"])
+        }
+    }
+
+    @Test("A last line without its newline is an editor's, and counts")
+    func noNewline() throws {
+        try withPath { path in
+            try FileSystem.write(path, Array("one\ntwo".utf8))
+            let file = Slots(path)
+            #expect(try file.load().map(\.line) == ["one", "two"])
+            #expect(file.isWorthReplacing)
+            // Also where it is not replaced, for want of room.
+            _ = try file.write(line("c", 3))
+            #expect(try lines(path) == ["one", "two", "ccc"])
+        }
+    }
+
+    @Test("Of a line in two pages that is half written or half blanked nothing is left", arguments: [false, true])
+    func halves(isBlanked: Bool) throws {
+        try withPath { path in
+            var file = Slots(path)
+            for (letter, length): (Character, Int) in [("a", 9), ("b", 4000), ("c", 9)] {
+                _ = try file.write(line(letter, length))
+            }
+            // The end of the place, from the second page on, is there; the beginning is not yet, or no more.
+            var content = try FileSystem.read(path)
+            let beginning = content[512..<4096].indices
+            content.replaceSubrange(
+                beginning, with: [UInt8](repeating: isBlanked ? UInt8(ascii: " ") : 0, count: beginning.count))
+            try FileSystem.write(path, content)
+            file = Slots(path)
+            #expect(try file.load().map(\.line) == ["aaaaaaaaa", "ccccccccc"])
+            _ = try file.write(line("d", 4000))
+            #expect(try size(path) == content.count)
+            #expect(try lines(path) == ["aaaaaaaaa", String(repeating: "d", count: 4000), "ccccccccc"])
+        }
+    }
+
+    @Test("A file that somebody has removed takes no more lines")
+    func removed() throws {
+        try withPath { path in
+            let file = Slots(path)
+            _ = try file.write(line("a", 3))
+            try FileSystem.unlink(path)
+            #expect(file.refusal(of: line("b", 3)) == .noSuchFileOrDirectory)
+        }
+    }
+
+    @Test("A long file with little but blanks is worth replacing")
+    func sparse() throws {
+        try withPath { path in
+            var file = Slots(path)
+            let places = try (0..<200).map { _ in try file.write(line("a", 9)) }
+            for place in places.dropFirst(40) { try file.clear(place) }
+            file = Slots(path)
+            #expect(try file.load().count == 40)
+            #expect(file.isWorthReplacing && file.isInOrder)
+            #expect(try file.replace(with: Array(repeating: line("a", 9), count: 40))?.count == 40)
+            #expect(try size(path) == 40 * 512)
+            #expect(!file.isWorthReplacing)
         }
     }
 
@@ -144,7 +205,9 @@ import Testing
             let found = try file.load().map(\.line)
             #expect(found == ["one", "two", "three"])
             #expect(!file.isInOrder)
-            let places = try file.replace(with: found.map { Array($0.utf8) })
+            #expect(file.isWorthReplacing)
+            let places = try #require(try file.replace(with: found.map { Array($0.utf8) }))
+            #expect(!file.isWorthReplacing)
             #expect(file.isInOrder)
             #expect(try size(path) == 3 * 512)
             try file.clear(places[1])
@@ -154,7 +217,9 @@ import Testing
         }
     }
 
-    @Test("On a full disk every other line stays as it is, a cleared place can be written, and with room all can")
+    @Test(
+        "On a full disk every other line stays as it is, a cleared place can be written, and with room all can",
+        .tags(.kernel))
     func full() throws {
         try withPath { path in
             let disk = path.removingLastComponent().string

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import LinuxKit
 import SystemPackage
 import Testing
@@ -28,8 +29,8 @@ import Testing
             var slots = SlotFile(file)
             var lines: [[UInt8]] = []
             try slots.load { lines.append($1) }
-            let isInOrder = slots.isInOrder
-            #expect(isInOrder)
+            let isWorthReplacing = slots.isWorthReplacing
+            #expect(!isWorthReplacing)
             return lines
         }
 
@@ -142,7 +143,8 @@ import Testing
             for _ in 0..<2 {
                 let contents = try home.load()
                 #expect(contents.records == [a: record(1)])
-                #expect(contents.setAside == [home.file])
+                #expect(contents.setAside.isEmpty)
+                #expect(contents.unmoved == 1)
                 #expect(try Set(home.lines()) == [line, whole])
             }
             try FileSystem.removeEmptyDirectory(home.sibling)
@@ -165,14 +167,15 @@ import Testing
                 ])
             let store = try RecordStore(directory: home.directory)
             let contents = try store.load(bootID: "boot")
-            let expected = [a: record(2), odd: record(3), both: record(1)]
+            // The earlier version has run since the line was written.
+            let expected = [a: record(2), odd: record(3), both: record(4)]
             #expect(contents.records == expected)
             #expect(contents.setAside.isEmpty)
             #expect(!home.has("namespaces") && !home.has("spare"))
             #expect(try home.load().records == expected)
             // They are the store's own from now on.
             for name in [a, odd] { try store.remove(name) }
-            #expect(try home.load().records == [both: record(1)])
+            #expect(try home.load().records == [both: record(4)])
         }
     }
 
@@ -186,7 +189,8 @@ import Testing
                     "a.json": text(record(1), a), "broken.json": Array("{".utf8), "empty.json": [],
                     "other.json": text(record(2), try name("another")),
                 ])
-            let names = ["broken", "empty", "other"].map { "\($0).json.unreadable" }
+            try FileSystem.makeDirectory(home.directory.appending("namespaces/directory.json"))
+            let names = ["broken", "directory", "empty", "other"].map { "\($0).json.unreadable" }
             let paths = names.map { home.directory.appending("namespaces").appending($0) }
             for round in 0..<2 {
                 let contents = try home.load()
@@ -196,6 +200,39 @@ import Testing
                 #expect(!home.has("spare"))
             }
             #expect(try FileSystem.read(paths[0]) == Array("{".utf8))
+        }
+    }
+
+    @Test("Whatever sequence a line has, what is written next can be read", arguments: [(1 as Int64) << 52, 1 << 53])
+    func lateSequence(sequence: Int64) throws {
+        try withHome { home in
+            let (a, b) = (try name("a"), try name("b"))
+            try home.write([record(1).text(for: a, sequence: sequence)])
+            let store = try RecordStore(directory: home.directory)
+            #expect(try store.load(bootID: "boot").records == [a: record(1)])
+            try store.save(record(2), for: b)
+            try store.save(record(3), for: a)
+            #expect(try home.load().records == [a: record(3), b: record(2)])
+        }
+    }
+
+    @Test("A full disk keeps nobody from starting: what is out of order stays so, an earlier version's files make room")
+    func fullDisk() throws {
+        try withHome { home in
+            let disk = home.directory.string
+            try #require(mount("none", disk, "tmpfs", 0, "size=64k") == 0)
+            defer { umount2(disk, CInt(MNT_DETACH)) }
+            let (a, b) = (try name("a"), try name("b"))
+            try home.write([record(1).text(for: a, sequence: 3), Array("garbage".utf8)], inOrder: false)
+            try leave(home, ["b.json": text(record(2), b)])
+            // Of these nothing is to be had.
+            try FileSystem.write(home.directory.appending("spare/1"), [])
+            try? FileSystem.write(home.directory.appending("filler"), [UInt8](repeating: 1, count: 64 * 1024))
+            let contents = try home.load()
+            #expect(contents.records == [a: record(1), b: record(2)])
+            #expect(contents.unmoved == 1)
+            #expect(!home.has("namespaces") && !home.has("spare"))
+            #expect(try home.load().records == contents.records)
         }
     }
 

@@ -44,6 +44,7 @@ int clinux_close(int descriptor);
 int clinux_read(int descriptor, void *buffer, size_t size);
 int clinux_write(int descriptor, const void *buffer, size_t size);
 int clinux_write_at(int descriptor, const void *buffer, size_t size, int64_t offset);
+int clinux_link_count(int descriptor); // 0 for a file without a name
 int clinux_truncate(int descriptor, int64_t size);
 int clinux_flock(int descriptor, int operation);
 int clinux_make_directory(const char *path, unsigned mode);
@@ -98,6 +99,7 @@ int clinux_thread_id(void);
 
 // The one that the calling thread runs on.
 int clinux_processor(void);
+void clinux_forget_code(void); // madvise(2): code and constants leave the resident set until they are wanted
 
 // rtnetlink(7), by sockets of the network namespace that the calling thread is in
 int clinux_rtnetlink_open(void);
@@ -125,8 +127,8 @@ int clinux_reap(int process, int *signal); // answers the exit status; 0 and the
 #define CLINUX_WOKEN_BY_MOUNTS 4
 int clinux_wait(int event, int notify, int mounts, int milliseconds);
 
-// The same three as an epoll(7) set, which is asked in a third of the time when nothing has happened; does not block
-int clinux_watch_set(int event, int notify, int mounts);
+// Such three as an epoll(7) set, which is asked in a third of the time when nothing has happened; does not block
+int clinux_watch_set(int links, int notify, int mounts);
 int clinux_watch_set_has_news(int set);
 
 #endif

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <link.h>
 #include <sys/mman.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -68,11 +67,11 @@ int clinux_write_at(int descriptor, const void *buffer, size_t size, int64_t off
     return answer(pwrite(descriptor, buffer, size, offset));
 }
 
-int clinux_link_count(int descriptor) {
+int clinux_is_there(int descriptor, int64_t size) {
     struct stat facts;
     if (fstat(descriptor, &facts) != 0)
         return -errno;
-    return facts.st_nlink > INT_MAX ? INT_MAX : (int)facts.st_nlink;
+    return facts.st_nlink > 0 && facts.st_size >= size;
 }
 
 int clinux_truncate(int descriptor, int64_t size) { return answer(ftruncate(descriptor, size)); }
@@ -260,22 +259,9 @@ int clinux_watch_set_has_news(int set) {
     return answer(epoll_wait(set, events, sizeof events / sizeof *events, 0));
 }
 
-static int forget_object(struct dl_phdr_info *object, size_t size, void *context) {
-    (void)size, (void)context;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    for (int i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0)
-            continue;
-        uintptr_t start = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
-        uintptr_t end = object->dlpi_addr + segment->p_vaddr + segment->p_memsz;
-        // Advice: where it is not taken, as for the vDSO, nothing is different.
-        (void)madvise((void *)start, end - start, MADV_DONTNEED);
-    }
-    return 0;
+int clinux_forget(uintptr_t start, uintptr_t end) {
+    return answer(madvise((void *)start, end - start, MADV_DONTNEED));
 }
-
-void clinux_forget_code(void) { dl_iterate_phdr(forget_object, NULL); }
 
 static cpu_set_t processors_at_start;
 

@@ -63,7 +63,7 @@ package struct SlotFile: ~Copyable, Sendable {
 
     /// Writes a line, which has no newline in it and does not begin with a blank.
     ///
-    /// - Throws: `.write`, with `.noSuchFileOrDirectory` where somebody has removed the file.
+    /// - Throws: `.write`, with `.noSuchFileOrDirectory` where somebody has removed or emptied the file.
     package mutating func write(_ line: [UInt8]) throws(SystemError) -> Place {
         if descriptor == nil { try load { (_, _) in } }
         try refuseRemoved()
@@ -119,7 +119,7 @@ package struct SlotFile: ~Copyable, Sendable {
         }
         descriptor = consume file
         guard let first = rest.first else { return }
-        if Self.isBlank(first) {
+        if first == 0 || rest.allSatisfy({ $0 == Self.blank }) {
             // Its writer was killed, or had no room, before anything came of it.
             try cut(at: end)
         } else {
@@ -135,7 +135,9 @@ package struct SlotFile: ~Copyable, Sendable {
         end += place.length
         let isInSlots = place.offset % Self.slot == 0 && Self.placeLength(of: line.count) == place.length
         if !isInSlots { isInOrder = false }
-        if let first = line.first, !Self.isBlank(first), let last = line.lastIndex(where: { $0 != Self.blank }) {
+        // Outside of slots a line is an editor's, which may be indented.
+        let counts = line.first.map { !Self.isBlank($0) || $0 == Self.blank && !isInSlots } ?? false
+        if counts, let last = line.lastIndex(where: { $0 != Self.blank }) {
             lines += 1
             visit(place, Array(line[...last]))
         } else {
@@ -188,10 +190,10 @@ package struct SlotFile: ~Copyable, Sendable {
         try call(.write, path) { clinux_truncate(rawValue, Int64(offset)) }
     }
 
-    /// What is written into a file without a name is lost.
+    /// What is written into a file without a name is lost, and behind the end it would begin with NULs.
     private mutating func refuseRemoved() throws(SystemError) {
         let rawValue = try rawValue()
-        guard try call(.write, path, { clinux_link_count(rawValue) }) > 0 else {
+        guard try call(.write, path, { clinux_is_there(rawValue, Int64(end)) }) > 0 else {
             throw SystemError(.write, path, errno: .noSuchFileOrDirectory)
         }
     }

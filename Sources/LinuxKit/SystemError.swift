@@ -55,6 +55,7 @@ package struct SystemError: Error, Equatable {
         case memoryFile = "memfd_create"
         case spawn = "posix_spawn"
         case openProcess = "pidfd_open"
+        case advise = "madvise"
         case poll
         case wait = "waitpid"
         /// The steps with a file of `/proc/sys/net`.

@@ -36,7 +36,8 @@ struct RecordFiles {
 
     /// Removes the spare files, which may be all the room that a full disk has.
     func removeSpares() throws(SystemError) {
-        for name in try Self.names(in: spares) { try FileSystem.unlink(spares.entry(name)) }
+        // What is none of ours there stays.
+        for name in try Self.names(in: spares) { _ = try? FileSystem.unlink(spares.entry(name)) }
         try FileSystem.removeEmptyDirectory(spares)
     }
 

@@ -107,16 +107,28 @@ package final class RecordStore: Sendable {
             if record.bootID == bootID {
                 do throws(SystemError) {
                     try state.save(record, for: name)
-                } catch  where error.errno == .noSpace {
-                    // Then the file's own room will do.
-                    try FileSystem.unlink(path, as: .removeRecord)
-                    try state.save(record, for: name)
+                } catch  where error.errno == .noSpace || error.errno == .diskQuotaExceeded {
+                    try takeOver(path, record, name, into: &state)
                 }
                 contents.records[name] = record
             }
             try FileSystem.unlink(path, as: .removeRecord)
         }
         try files.removeDirectory()
+    }
+
+    /// Gives a record the room of its own file, or puts that back.
+    private func takeOver(
+        _ path: FilePath, _ record: NamespaceRecord, _ name: NamespaceName, into state: inout State
+    ) throws(SystemError) {
+        let content = try FileSystem.read(path)
+        try FileSystem.unlink(path, as: .removeRecord)
+        do throws(SystemError) {
+            try state.save(record, for: name)
+        } catch {
+            try FileSystem.write(path, content)
+            throw error
+        }
     }
 }
 
@@ -134,6 +146,7 @@ extension RecordStore.State {
     private static var mostAtStart: Int64 { 1 << 52 }
 
     fileprivate mutating func load(bootID: String) throws(SystemError) -> RecordStore.Contents {
+        places = [:]
         var found: [NamespaceName: (record: NamespaceRecord, sequence: Int64, place: SlotFile.Place)] = [:]
         var unreadable: [(line: [UInt8], place: SlotFile.Place)] = []
         var obsolete: [SlotFile.Place] = []
@@ -161,8 +174,9 @@ extension RecordStore.State {
             }
         }
         // Whatever somebody has written there, what comes next has room for its own.
-        let isSpent = found.values.contains { $0.sequence > Self.mostAtStart }
-        sequence = isSpent ? 0 : found.values.map(\.sequence).max() ?? 0
+        let sequences = found.values.map(\.sequence)
+        let isSpent = sequences.contains { $0 > Self.mostAtStart }
+        sequence = sequences.filter { $0 <= Self.mostAtStart }.max() ?? 0
         if isSpent || file.isWorthReplacing {
             let lines = found.map { $1.record.text(for: $0, sequence: isSpent ? 0 : $1.sequence) }
             if let places = try file.replace(with: lines + kept) {
@@ -170,7 +184,8 @@ extension RecordStore.State {
                 return contents
             }
         }
-        for place in obsolete { try file.clear(place) }
+        // What cannot be cleared is found again by the next start, no better.
+        for place in obsolete { try? file.clear(place) }
         places = found.mapValues(\.place)
         return contents
     }

@@ -27,7 +27,7 @@ extension Timestamp: CustomStringConvertible {
         func append(_ value: Int64, unit: Int64, then end: Unicode.Scalar) {
             var unit = unit
             while unit > 0 {
-                text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / unit % 10))
+                text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: (value / unit % 10).magnitude))
                 unit /= 10
             }
             text.append(UInt8(ascii: end))

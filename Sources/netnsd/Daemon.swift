@@ -58,7 +58,7 @@ struct Daemon {
                 on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
                 handler: handler(core, tokens, workers, pool, audit, lifecycle), logger: logger)
             announce(found, in: directory, pool, server)
-            ResidentCode.forgetStart()
+            forgetStart()
             await Life(
                 settings: settings.life, manager: service, lifecycle: lifecycle, server: server,
                 events: core.manager.events, reloads: reloads(of: server, audit, tokens),
@@ -88,6 +88,14 @@ struct Daemon {
             attachments: core.attachments, workers: settings.workers, access: settings.accessPolicy(tokens: tokens),
             limits: settings.limits.admission, lifecycle: lifecycle, pool: workers, warm: pool,
             sysctls: settings.sysctls, linkMetrics: settings.telemetry.linkMetrics, audit: audit, logger: logger)
+    }
+
+    private func forgetStart() {
+        do throws(SystemError) {
+            try ResidentCode.forgetStart()
+        } catch {
+            logger.debug("the code of the start stays in memory", metadata: ["error": "\(error)"])
+        }
     }
 
     private func announce(

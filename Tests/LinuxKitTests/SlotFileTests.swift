@@ -165,12 +165,20 @@ import Testing
         }
     }
 
-    @Test("A file that somebody has removed takes no more lines")
-    func removed() throws {
+    @Test("An editor's lines may be indented")
+    func indented() throws {
+        try withPath { path in
+            try FileSystem.write(path, Array("{\n  one\n}\n two".utf8))
+            #expect(try Slots(path).load().map(\.line) == ["{", "  one", "}", " two"])
+        }
+    }
+
+    @Test("A file that somebody has removed or emptied takes no more lines", arguments: [false, true])
+    func removed(isEmptied: Bool) throws {
         try withPath { path in
             let file = Slots(path)
             _ = try file.write(line("a", 3))
-            try FileSystem.unlink(path)
+            if isEmptied { try FileSystem.write(path, []) } else { try FileSystem.unlink(path) }
             #expect(file.refusal(of: line("b", 3)) == .noSuchFileOrDirectory)
         }
     }
@@ -193,7 +201,7 @@ import Testing
     @Test(
         "Lines of other lengths are read and reported, and are in order once they are replaced",
         arguments: [
-            "one\ntwo\nthree\n", "one  \n\n   \ntwo\nthree\n",
+            "one\ntwo\nthree\n", "one  \n\n   \ntwo\nthree\n", "one\ntwo\nthree", "one\ntwo\nthree\n   ",
             // Three slots, and one and a half.
             "one\n\("two".padding(toLength: 1535, withPad: " ", startingAt: 0))\nthree\n",
             "\("one".padding(toLength: 767, withPad: " ", startingAt: 0))\ntwo\nthree\n",

@@ -44,7 +44,7 @@ int clinux_close(int descriptor);
 int clinux_read(int descriptor, void *buffer, size_t size);
 int clinux_write(int descriptor, const void *buffer, size_t size);
 int clinux_write_at(int descriptor, const void *buffer, size_t size, int64_t offset);
-int clinux_link_count(int descriptor); // 0 for a file without a name
+int clinux_is_there(int descriptor, int64_t size); // 0 for a file without a name, or a shorter one
 int clinux_truncate(int descriptor, int64_t size);
 int clinux_flock(int descriptor, int operation);
 int clinux_make_directory(const char *path, unsigned mode);
@@ -99,7 +99,7 @@ int clinux_thread_id(void);
 
 // The one that the calling thread runs on.
 int clinux_processor(void);
-void clinux_forget_code(void); // madvise(2): code and constants leave the resident set until they are wanted
+int clinux_forget(uintptr_t start, uintptr_t end); // madvise(2), MADV_DONTNEED
 
 // rtnetlink(7), by sockets of the network namespace that the calling thread is in
 int clinux_rtnetlink_open(void);

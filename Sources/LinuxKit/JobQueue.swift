@@ -1,11 +1,16 @@
 import DequeModule
 
-/// Which jobs come first when more wait than there are threads.
-package enum JobPriority: Sendable, CaseIterable {
-    /// Somebody waits for this one job.
+/// Which jobs come first when more wait than there are threads, in that order.
+package enum JobPriority: Int, Sendable, CaseIterable, Comparable {
+    /// Somebody waits for this one job, and it is done in microseconds.
     case interactive
+    /// Somebody waits for this one, and so would everybody behind it: the kernel takes ten times as long to make a
+    /// namespace as for anything else.
+    case making
     /// One of many that somebody waits for together.
     case batch
+
+    package static func < (left: JobPriority, right: JobPriority) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// Jobs in the order in which they are to be run: by priority, and each kind in its own order of arrival.
@@ -13,30 +18,34 @@ struct JobQueue<Job> {
     /// How many jobs may overtake one of a lower priority before it is its turn.
     static var patience: Int { 16 }
 
-    private var interactive = Deque<Job>()
-    private var batch = Deque<Job>()
-    /// How many have overtaken the first of `batch`.
-    private var overtaken = 0
-
-    var count: Int { interactive.count + batch.count }
-    var isEmpty: Bool { interactive.isEmpty && batch.isEmpty }
-
-    mutating func append(_ job: Job, _ priority: JobPriority) {
-        switch priority {
-        case .interactive: interactive.append(job)
-        case .batch: batch.append(job)
-        }
+    /// The jobs of one priority.
+    private struct Lane {
+        var jobs = Deque<Job>()
+        /// How many have overtaken the first.
+        var overtaken = 0
     }
 
-    /// Puts a job before all others.
-    mutating func prepend(_ job: Job) { interactive.prepend(job) }
+    private var lanes = JobPriority.allCases.map { _ in Lane() }
+    private(set) var count = 0
+
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ job: Job, _ priority: JobPriority) {
+        lanes[priority.rawValue].jobs.append(job)
+        count += 1
+    }
 
     mutating func popFirst() -> Job? {
-        if overtaken < Self.patience || batch.isEmpty, let job = interactive.popFirst() {
-            overtaken = batch.isEmpty ? 0 : overtaken + 1
-            return job
-        }
-        overtaken = 0
-        return batch.popFirst()
+        guard count > 0, let next = nextLane else { return nil }
+        count -= 1
+        lanes[next].overtaken = 0
+        for other in lanes.indices.dropFirst(next + 1) where !lanes[other].jobs.isEmpty { lanes[other].overtaken += 1 }
+        return lanes[next].jobs.popFirst()
+    }
+
+    /// Of those that have waited long enough the one that otherwise would wait longest, or else the first.
+    private var nextLane: Int? {
+        lanes.lastIndex { !$0.jobs.isEmpty && $0.overtaken >= Self.patience }
+            ?? lanes.firstIndex { !$0.jobs.isEmpty }
     }
 }

@@ -84,7 +84,10 @@ package final class KernelWorkers: Sendable {
     ///
     /// Once queued, the job runs to its end even if the calling task is cancelled: a half-made namespace would be worse
     /// than one nobody waits for.
+    ///
+    /// - Parameter priority: What the job is; ``priority`` unless told.
     package func run<Value: Sendable>(
+        as priority: JobPriority = priority,
         _ body: @escaping @Sendable (inout KernelThread) throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
         let queued = SystemTime.monotonicNanoseconds
@@ -103,7 +106,7 @@ package final class KernelWorkers: Sendable {
                 tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
                 continuation.resume(returning: result)
             }
-            guard submit(job) else {
+            guard submit(job, priority) else {
                 continuation.resume(returning: .failure(SystemError(.submitJob, errno: .canceled)))
                 return
             }
@@ -112,8 +115,7 @@ package final class KernelWorkers: Sendable {
     }
 
     /// Queues a job and wakes a thread for it if one sleeps; false says that the pool has been stopped.
-    private func submit(_ job: @escaping Job) -> Bool {
-        let priority = Self.priority
+    private func submit(_ job: @escaping Job, _ priority: JobPriority) -> Bool {
         callersProcessor.store(clinux_processor(), ordering: .relaxed)
         let (isAccepted, sleeper) = state.withLock { state -> (Bool, DispatchSemaphore?) in
             guard !state.isStopping else { return (false, nil) }

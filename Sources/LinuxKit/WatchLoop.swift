@@ -12,9 +12,11 @@ final class WatchLoop {
     /// How long to wait between attempts while the directory is missing or cannot be watched.
     private static let retryTime = Duration.milliseconds(200)
     /// The shortest rest between two sweeps.
-    private static let shortestRest = Duration.milliseconds(40)
-    /// How much longer than a sweep the rest after it is: ten times bounds sweeping at a tenth of a core.
-    private static let restFactor = 10
+    private static let shortestRest = Duration.milliseconds(100)
+    /// How much longer than a sweep the rest after it is: fifty times bounds sweeping at a fiftieth of a core. What most
+    /// changes are, a name that comes or goes, is looked at alone and does not wait for this; and whoever asks is told
+    /// what is so now. A sweep keeps requests from the processor meanwhile.
+    private static let restFactor = 50
 
     /// How the last sweep went.
     private enum Condition: Equatable {

@@ -120,7 +120,8 @@ package final class LinuxKernel: NamespaceKernel {
         // Nobody waits for a batch by the moment, and it would leave nothing for those who do.
         let preferred = orders.count == 1 ? pool : nil
         do throws(SystemError) {
-            return try await workers.run { [namespaces, pool] (thread) throws(SystemError) in
+            let priority = max(KernelWorkers.priority, .making)
+            return try await workers.run(as: priority) { [namespaces, pool] (thread) throws(SystemError) in
                 var results: [Result<NamespaceStatus, SystemError>] = []
                 results.reserveCapacity(orders.count)
                 for order in orders {

@@ -11,25 +11,25 @@ import Testing
         return jobs
     }
 
-    @Test("Who waits for one job goes before who waits for many, each kind in its order") func order() {
+    @Test("What is done soonest goes first, what nobody waits for alone last, each kind in its order") func order() {
         var queue = JobQueue<Int>()
         for job in 0..<4 { queue.append(job, .batch) }
-        for job in 10..<14 { queue.append(job, .interactive) }
-        queue.prepend(9)
-        #expect(queue.count == 9)
-        #expect(drain(&queue) == [9, 10, 11, 12, 13, 0, 1, 2, 3])
+        for job in 10..<14 { queue.append(job, .making) }
+        for job in 20..<24 { queue.append(job, .interactive) }
+        #expect(queue.count == 12)
+        #expect(drain(&queue) == [20, 21, 22, 23, 10, 11, 12, 13, 0, 1, 2, 3])
         #expect(queue.isEmpty)
     }
 
-    @Test("A batch has its turn, however many others come") func fairness() {
+    @Test("Whatever comes, nobody is overtaken by more than sixteen others and those who were kept as long")
+    func fairness() {
         var queue = JobQueue<Int>()
-        queue.append(-1, .batch)
-        queue.append(-2, .batch)
-        for job in 0..<40 { queue.append(job, .interactive) }
+        for job in [-1, -2] { queue.append(job, .batch) }
+        for job in [-3, -4] { queue.append(job, .making) }
+        for job in 0..<60 { queue.append(job, .interactive) }
         let jobs = drain(&queue)
-        #expect(jobs.firstIndex(of: -1) == 16)
-        #expect(jobs.firstIndex(of: -2) == 33)
-        #expect(jobs.filter { $0 >= 0 } == Array(0..<40))
+        #expect([-1, -3, -2, -4].map { jobs.firstIndex(of: $0) } == [16, 17, 33, 34])
+        #expect(jobs.filter { $0 >= 0 } == Array(0..<60))
     }
 
     /// What ran, in order, while the first waited.
@@ -45,7 +45,7 @@ import Testing
         var order: [String] { names.withLock { $0 } }
     }
 
-    @Test("A worker takes the job of a batch after the others that wait") func workers() async throws {
+    @Test("A worker takes what takes longer after the others that wait") func workers() async throws {
         let workers = try KernelWorkers(count: 1)
         let course = Course()
         func start(_ name: String, _ priority: JobPriority) -> Task<Void, any Error> {
@@ -59,11 +59,13 @@ import Testing
         while workers.jobsBegun < 1 { try await Task.sleep(for: .milliseconds(1)) }
         tasks.append(start("batch", .batch))
         while workers.queuedJobs < 1 { try await Task.sleep(for: .milliseconds(1)) }
-        tasks.append(start("single", .interactive))
+        tasks.append(start("create", .making))
         while workers.queuedJobs < 2 { try await Task.sleep(for: .milliseconds(1)) }
+        tasks.append(start("look", .interactive))
+        while workers.queuedJobs < 3 { try await Task.sleep(for: .milliseconds(1)) }
         course.gate.signal()
         for task in tasks { try await task.value }
-        #expect(course.order == ["first", "single", "batch"])
+        #expect(course.order == ["first", "look", "create", "batch"])
         await workers.stop()
     }
 }

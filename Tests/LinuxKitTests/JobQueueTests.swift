@@ -28,7 +28,7 @@ import Testing
         for job in [-3, -4] { queue.append(job, .making) }
         for job in 0..<60 { queue.append(job, .interactive) }
         let jobs = drain(&queue)
-        #expect([-1, -3, -2, -4].map { jobs.firstIndex(of: $0) } == [16, 17, 33, 34])
+        #expect([-1, -3, -2, -4].map { jobs.firstIndex(of: $0) } == [16, 17, 33, 35])
         #expect(jobs.filter { $0 >= 0 } == Array(0..<60))
     }
 

@@ -23,6 +23,8 @@ final class RecentAnswers: Sendable {
         let response: Response
         /// When it was kept, on the monotonic clock.
         let time: UInt64
+        /// Whether somebody has been sent to have another one made.
+        var isBeingRenewed = false
     }
 
     private struct State {
@@ -35,29 +37,45 @@ final class RecentAnswers: Sendable {
     static let (mostEntries, mostBytes) = (256, 1 << 20)
     /// How long an answer is good, in nanoseconds: the end of a lease is told in the wall clock's time, which may be
     /// set.
-    private static let longest: UInt64 = 1_000_000_000
+    static let longest: UInt64 = 1_000_000_000
+    /// From which age on one request has it made anew while the others still get it: all of them at once would wait for
+    /// each other.
+    static let renewalAge = longest / 4 * 3
 
     private let state = Mutex(State())
     private let now: @Sendable () -> NamespaceManager.Moment?
+    private let clock: @Sendable () -> UInt64
 
-    /// - Parameter now: What ``NamespaceManager/moment`` says.
-    init(now: @escaping @Sendable () -> NamespaceManager.Moment?) {
+    /// - Parameters:
+    ///   - now: What ``NamespaceManager/moment`` says.
+    ///   - clock: The monotonic clock, in nanoseconds.
+    init(
+        now: @escaping @Sendable () -> NamespaceManager.Moment?,
+        clock: @escaping @Sendable () -> UInt64 = { SystemTime.monotonicNanoseconds }
+    ) {
         self.now = now
+        self.clock = clock
     }
 
     convenience init(of manager: NamespaceManager) {
-        self.init { manager.moment }
+        self.init(now: { manager.moment })
     }
 
     /// What is known of a request for `target`. Does not block.
     func recall(_ target: RequestTarget) -> Recollection {
         guard let moment = now() else { return .unknowable }
-        let entry = state.withLock { state in
+        let response = state.withLock { state -> Response? in
             if state.moment != moment { state = State(moment: moment) }
-            return state.entries[target]
+            guard let entry = state.entries[target] else { return nil }
+            let age = clock() - entry.time
+            guard age >= Self.renewalAge else { return entry.response }
+            guard age < Self.longest, entry.isBeingRenewed else {
+                state.entries[target]?.isBeingRenewed = true
+                return nil
+            }
+            return entry.response
         }
-        guard let entry, SystemTime.monotonicNanoseconds - entry.time < Self.longest else { return .unknown(moment) }
-        return .answer(entry.response)
+        return response.map { .answer($0) } ?? .unknown(moment)
     }
 
     /// Keeps an answer that was begun at `moment`, unless it is out of date by now.
@@ -65,13 +83,15 @@ final class RecentAnswers: Sendable {
         guard response.status == .ok, case .bytes(let body) = response.body, body.count <= Self.mostBytes else {
             return
         }
-        let entry = Entry(response: response, time: SystemTime.monotonicNanoseconds)
         state.withLock { state in
             guard state.moment == moment else { return }
+            if case .bytes(let former)? = state.entries.removeValue(forKey: target)?.response.body {
+                state.bytes -= former.count
+            }
             let isFull = state.entries.count >= Self.mostEntries || state.bytes + body.count > Self.mostBytes
             if isFull { state = State(moment: moment) }
             state.bytes += body.count
-            state.entries[target] = entry
+            state.entries[target] = Entry(response: response, time: clock())
         }
     }
 }

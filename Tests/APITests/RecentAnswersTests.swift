@@ -9,6 +9,14 @@ import Testing
 @Suite("Recent answers") struct RecentAnswersTests {
     private final class Clock: Sendable {
         let moment: Mutex<NamespaceManager.Moment?>
+        let nanoseconds = Atomic<UInt64>(1)
+
+        var answers: RecentAnswers {
+            RecentAnswers(
+                now: { self.moment.withLock(\.self) }, clock: { self.nanoseconds.load(ordering: .relaxed) })
+        }
+
+        func advance(by nanoseconds: UInt64) { self.nanoseconds.add(nanoseconds, ordering: .relaxed) }
 
         init(_ changes: UInt64?) { moment = Mutex(Clock.moment(changes)) }
 
@@ -29,7 +37,7 @@ import Testing
     @Test("an answer is given again until something changes, and to nobody who asks for something else")
     func recalled() throws {
         let clock = Clock(1)
-        let recent = RecentAnswers { clock.moment.withLock(\.self) }
+        let recent = clock.answers
         let (a, b) = (try target("/a?x=1"), try target("/a?x=2"))
         guard case .unknown(let moment) = recent.recall(a) else {
             Issue.record("it knows an answer that nobody has given")
@@ -51,9 +59,9 @@ import Testing
     }
 
     @Test("an answer lasts a second, and failures and large answers none")
-    func bounded() async throws {
+    func bounded() throws {
         let clock = Clock(1)
-        let recent = RecentAnswers { clock.moment.withLock(\.self) }
+        let recent = clock.answers
         let (a, b, c) = (try target("/a"), try target("/b"), try target("/c"))
         guard case .unknown(let moment) = recent.recall(a) else {
             Issue.record("it knows an answer that nobody has given")
@@ -67,12 +75,38 @@ import Testing
         #expect(body(recent.recall(a)) == "a")
         #expect(body(recent.recall(b)) == nil)
         #expect(body(recent.recall(c)) == nil)
-        try await Task.sleep(for: .milliseconds(1050))
+        clock.advance(by: RecentAnswers.longest)
+        #expect(body(recent.recall(a)) == nil)
         #expect(body(recent.recall(a)) == nil)
         for number in 0..<2 * RecentAnswers.mostEntries {
             recent.keep(Response(status: .ok, body: [0x62]), to: try target("/\(number)"), since: moment)
         }
         #expect(body(recent.recall(a)) == nil)
         #expect(body(recent.recall(try target("/\(2 * RecentAnswers.mostEntries - 1)"))) == "b")
+    }
+
+    @Test("Shortly before an answer is too old one request is sent for another, and the others still get it")
+    func renewed() throws {
+        let clock = Clock(1)
+        let recent = clock.answers
+        let a = try target("/a")
+        guard case .unknown(let moment) = recent.recall(a) else {
+            Issue.record("it knows an answer that nobody has given")
+            return
+        }
+        // Many times what there is room for, if each were counted.
+        let padding = String(repeating: " ", count: RecentAnswers.mostBytes / 4)
+        for number in 0..<8 {
+            recent.keep(Response(status: .ok, body: Array("\(number)\(padding)".utf8)), to: a, since: moment)
+            recent.keep(Response(status: .ok, body: [0x62]), to: try target("/b"), since: moment)
+            clock.advance(by: RecentAnswers.renewalAge - 1)
+            #expect(body(recent.recall(a))?.first == Character("\(number)"))
+            #expect(body(recent.recall(try target("/b"))) == "b")
+            clock.advance(by: 1)
+            #expect(body(recent.recall(a)) == nil)
+            for _ in 0..<3 { #expect(body(recent.recall(a))?.first == Character("\(number)")) }
+        }
+        clock.advance(by: RecentAnswers.longest - RecentAnswers.renewalAge)
+        #expect(body(recent.recall(a)) == nil)
     }
 }

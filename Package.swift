@@ -39,7 +39,7 @@ let fuzzers: [Target] =
     ? []
     : [
         ("RequestTarget", ["MicroHTTP"]), ("JSON", ["JSONText"]), ("Record", ["LinuxKit", "NamespaceCore"]),
-        ("MountInfo", ["LinuxKit"]),
+        ("MountInfo", ["LinuxKit"]), ("Slots", ["LinuxKit"]),
     ].map { (name: String, dependencies: [Target.Dependency]) in
         .executableTarget(
             name: "\(name)Fuzzer",
@@ -131,7 +131,8 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: strict),
-        .testTarget(name: "LinuxKitTests", dependencies: ["LinuxKit", system], swiftSettings: strict),
+        .testTarget(
+            name: "LinuxKitTests", dependencies: ["LinuxKit", "TestSupport", system], swiftSettings: strict),
         .testTarget(
             name: "NetlinkTests",
             dependencies: ["CNetlink", "LinuxKit", "Netlink", "TestSupport", system],
@@ -168,7 +169,7 @@ let package = Package(
         ),
         .testTarget(
             name: "CorpusTests",
-            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore"],
+            dependencies: ["JSONText", "LinuxKit", "MicroHTTP", "NamespaceCore", system],
             swiftSettings: strict
         ),
     ] + fuzzers

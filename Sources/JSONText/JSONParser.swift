@@ -128,9 +128,7 @@ private struct JSONParser {
             }
         }
         index += 1
-        // Validation is generic code, ten times as long on the way.
-        if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
-        guard let string = String(validating: bytes, as: UTF8.self) else {
+        guard let string = String(utf8: bytes) else {
             throw JSONMalformation(reason: .badString, offset: start)
         }
         return string

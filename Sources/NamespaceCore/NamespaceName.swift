@@ -1,3 +1,5 @@
+import JSONText
+
 /// A name in the mount directory: any file name, since other tools make names too.
 ///
 /// iproute2 allows every file name but `.` and `..`; we create far fewer (``isCreatable``) but list, show and delete
@@ -89,9 +91,7 @@ extension NamespaceName: Comparable {
 extension NamespaceName: CustomStringConvertible {
     /// The name, or, where it is not UTF-8, its bytes with `%` and all that is not visible ASCII percent-encoded.
     package var description: String {
-        // Validation is generic code, ten times as long on the way.
-        if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
-        return String(validating: bytes, as: UTF8.self) ?? percentEncoded { (0x21...0x7e).contains($0) }
+        String(utf8: bytes[...]) ?? percentEncoded { (0x21...0x7e).contains($0) }
     }
 
     /// The name as a URL path segment (RFC 3986, section 2.3): only unreserved characters stand for themselves.

@@ -3,6 +3,7 @@ import JSONText
 import LinuxKit
 import MicroHTTP
 import NamespaceCore
+import SystemPackage
 import Testing
 
 /// What the fuzzers begin with, and what they have found, goes through the parsers in every test run as well; their own
@@ -62,6 +63,25 @@ import Testing
         for content in try Self.corpus("MountInfo") {
             let mounts = MountInfo(parsing: content).mounts
             #expect(MountInfo(parsing: content + line).mounts == mounts + expected)
+        }
+    }
+
+    @Test("Files of lines of the corpus take in another one, and leave the others as they are")
+    func slots() throws {
+        let path = FilePath("/tmp/netnsd-corpus-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(atPath: path.string) }
+        let added = Array("{}".utf8)
+        for content in try Self.corpus("Slots") {
+            try FileSystem.replace(path, with: content)
+            var file = SlotFile(path)
+            var before: [[UInt8]] = []
+            try file.load { (_, line) in before.append(line) }
+            _ = try file.write(added)
+            var after: [[UInt8]] = []
+            var again = SlotFile(path)
+            try again.load { (_, line) in after.append(line) }
+            #expect(after.count == before.count + 1 && after.contains(added))
+            #expect(after.filter { $0 != added } == before)
         }
     }
 }

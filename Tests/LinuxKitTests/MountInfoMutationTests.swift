@@ -1,20 +1,8 @@
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import LinuxKit
-
-/// SplitMix64, so that a failure can be had again from its seed.
-struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
-}
 
 @Suite("Reading broken mountinfo") struct MountInfoMutationTests {
     private static let host = """
@@ -29,7 +17,7 @@ struct Seeded: RandomNumberGenerator {
         "mutated lines never crash the parser, and leave the others as they are",
         arguments: 1...20 as ClosedRange<UInt64>)
     func mutated(seed: UInt64) {
-        var random = Seeded(state: seed)
+        var random = SeededGenerator(seed: seed)
         let lines = Self.host.split(separator: "\n").map { Array($0.utf8) }
         let last = MountInfo(parsing: lines[3]).mounts
         for _ in 0..<500 {
@@ -41,7 +29,7 @@ struct Seeded: RandomNumberGenerator {
         }
     }
 
-    private static func mutate(_ content: inout [UInt8], _ random: inout Seeded) {
+    private static func mutate(_ content: inout [UInt8], _ random: inout SeededGenerator) {
         guard !content.isEmpty else { return }
         let index = Int.random(in: 0..<content.count, using: &random)
         let special = Array(" \n\\-:,[]079\t\0".utf8) + [0x80, 0xff]

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import LinuxKit
@@ -291,7 +292,7 @@ import Testing
         arguments: 1...20 as ClosedRange<UInt64>)
     func model(seed: UInt64) throws {
         try withPath { path in
-            var random = Seeded(state: seed)
+            var random = SeededGenerator(seed: seed)
             var file = Slots(path)
             var model: [String: SlotFile.Place] = [:]
             for step in 0..<400 {

@@ -39,7 +39,7 @@ let fuzzers: [Target] =
     ? []
     : [
         ("RequestTarget", ["MicroHTTP"]), ("JSON", ["JSONText"]), ("Record", ["LinuxKit", "NamespaceCore"]),
-        ("MountInfo", ["LinuxKit"]), ("Slots", ["LinuxKit"]),
+        ("MountInfo", ["LinuxKit"]), ("Slots", ["LinuxKit", system]),
     ].map { (name: String, dependencies: [Target.Dependency]) in
         .executableTarget(
             name: "\(name)Fuzzer",

@@ -13,7 +13,7 @@ final class RecentAnswers: Sendable {
     enum Recollection {
         /// The answer that it would have now.
         case answer(Response)
-        /// Nothing; an answer that is made from now on may be kept.
+        /// Nothing, or what this request is to make anew; an answer that is made from now on may be kept.
         case unknown(NamespaceManager.Moment)
         /// Nothing, and nothing should be kept.
         case unknowable
@@ -61,7 +61,8 @@ final class RecentAnswers: Sendable {
         self.init(now: { manager.moment })
     }
 
-    /// What is known of a request for `target`. Does not block.
+    /// What is known of a request for `target`; of all who ask for what is soon too old, one is to make it anew. Does not
+    /// block.
     func recall(_ target: RequestTarget) -> Recollection {
         guard let moment = now() else { return .unknowable }
         let response = state.withLock { state -> Response? in

@@ -2,11 +2,11 @@ import DequeModule
 
 /// Which jobs come first when more wait than there are threads, in that order.
 package enum JobPriority: Int, Sendable, CaseIterable, Comparable {
-    /// Somebody waits for this one job, and it is done in microseconds.
+    /// Somebody waits for this one job, and it is soon done.
     case interactive
-    /// Somebody waits for this one, and so would everybody behind it: the kernel takes ten times as long to make a
-    /// namespace as for anything else.
-    case making
+    /// Somebody waits for this one, and so would everybody behind it: what makes a namespace, changes what is inside of
+    /// one or goes through all processes takes the kernel ten times as long as a look or a removal.
+    case lengthy
     /// One of many that somebody waits for together.
     case batch
 
@@ -15,7 +15,8 @@ package enum JobPriority: Int, Sendable, CaseIterable, Comparable {
 
 /// Jobs in the order in which they are to be run: by priority, and each kind in its own order of arrival.
 struct JobQueue<Job> {
-    /// How many jobs may overtake one of a lower priority before it is its turn.
+    /// How many jobs may overtake the first one of a lower priority before it is its turn: in the long run each kind has
+    /// at least one turn in so many.
     static var patience: Int { 16 }
 
     /// The jobs of one priority.

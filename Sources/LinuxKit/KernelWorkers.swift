@@ -44,6 +44,9 @@ package final class KernelWorkers: Sendable {
     /// What the jobs are that the current task submits.
     @TaskLocal package static var priority = JobPriority.interactive
 
+    /// What a job is that takes its time: of a batch, it waits as the batch's others do.
+    package static var lengthy: JobPriority { max(priority, .lengthy) }
+
     private let state = Mutex(State())
     /// The queue's, for a thread that looks out for a job without the lock.
     private let queueLength = Atomic<Int>(0)

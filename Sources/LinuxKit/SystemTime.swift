@@ -20,9 +20,15 @@ package enum SystemTime {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
+    /// How long the calling thread has had a processor.
+    static var threadProcessor: Duration {
+        let time = read(CLOCK_THREAD_CPUTIME_ID)
+        return .seconds(Int64(time.tv_sec)) + .nanoseconds(Int64(time.tv_nsec))
+    }
+
     private static func read(_ clock: clockid_t) -> timespec {
         var time = timespec()
-        // Both clocks are there on every Linux, so this cannot fail.
+        // These clocks are there on every Linux, so this cannot fail.
         unsafe clock_gettime(clock, &time)
         return time
     }

@@ -12,10 +12,10 @@ final class WatchLoop {
     /// How long to wait between attempts while the directory is missing or cannot be watched.
     private static let retryTime = Duration.milliseconds(200)
     /// The shortest rest between two sweeps.
-    private static let shortestRest = Duration.milliseconds(100)
-    /// How much longer than a sweep the rest after it is: fifty times bounds sweeping at a fiftieth of a core. What most
-    /// changes are, a name that comes or goes, is looked at alone and does not wait for this; and whoever asks is told
-    /// what is so now. A sweep keeps requests from the processor meanwhile.
+    private static let shortestRest = Duration.milliseconds(40)
+    /// How many times the processor's time of a sweep the rest after it is: fifty bound sweeping at a fiftieth of a core.
+    /// It keeps requests from the processor, and has little to tell: a name that comes or goes is looked at alone, and
+    /// whoever asks for a name or a page is told what is so now.
     private static let restFactor = 50
 
     /// How the last sweep went.
@@ -99,10 +99,10 @@ final class WatchLoop {
 
     /// Looks at every name; false says that the thread is to end.
     private func sweep() -> Bool {
-        let start = Clock.now
+        let start = SystemTime.threadProcessor
         sweepAt = nil
         // What has happened up to here the sweep will see; what happens from here on wakes us afterwards.
-        _ = wait(until: start, entries: false, mounts: true)
+        _ = wait(until: Clock.now, entries: false, mounts: true)
         _ = watch.takeChanges()
         var found: [DirectoryWatcher.Observation] = []
         let result: Condition
@@ -118,7 +118,7 @@ final class WatchLoop {
             result = .failed(error)
         }
         let end = Clock.now
-        restUntil = end + max(Self.shortestRest, (end - start) * Self.restFactor)
+        restUntil = end + max(Self.shortestRest, (SystemTime.threadProcessor - start) * Self.restFactor)
         if result != .watched { sweepAt = end + Self.retryTime }
         defer { condition = result }
         switch result {

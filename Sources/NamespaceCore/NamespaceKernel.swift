@@ -120,8 +120,7 @@ package final class LinuxKernel: NamespaceKernel {
         // Nobody waits for a batch by the moment, and it would leave nothing for those who do.
         let preferred = orders.count == 1 ? pool : nil
         do throws(SystemError) {
-            let priority = max(KernelWorkers.priority, .making)
-            return try await workers.run(as: priority) { [namespaces, pool] (thread) throws(SystemError) in
+            return try await workers.run(as: KernelWorkers.lengthy) { [namespaces, pool] (thread) throws(SystemError) in
                 var results: [Result<NamespaceStatus, SystemError>] = []
                 results.reserveCapacity(orders.count)
                 for order in orders {
@@ -174,7 +173,7 @@ package final class LinuxKernel: NamespaceKernel {
         _ names: [NamespaceName],
         _ body: @escaping @Sendable ([OpenNamespace], inout KernelThread) throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
-        try await workers.run { [namespaces] (thread) throws(SystemError) in
+        try await workers.run(as: KernelWorkers.lengthy) { [namespaces] (thread) throws(SystemError) in
             var open: [OpenNamespace] = []
             open.reserveCapacity(names.count)
             for name in names { open.append(try namespaces.open(name.bytes)) }
@@ -204,7 +203,7 @@ package final class LinuxKernel: NamespaceKernel {
     }
 
     package func processDetails(in identity: NamespaceIdentity) async throws(SystemError) -> [ProcessDetail] {
-        try await blocking { () throws(SystemError) in
+        try await workers.run(as: KernelWorkers.lengthy) { (_) throws(SystemError) in
             try ProcessTable.details(inNetworkNamespace: identity.inode)
         }
     }
@@ -214,7 +213,7 @@ package final class LinuxKernel: NamespaceKernel {
     }
 
     package func probe(mountID: UInt64) async throws(SystemError) {
-        try await workers.run { [namespaces, pool] (thread) throws(SystemError) in
+        try await workers.run(as: KernelWorkers.lengthy) { [namespaces, pool] (thread) throws(SystemError) in
             do throws(SystemError) {
                 try namespaces.probe(mountID: mountID, on: &thread)
             } catch  where error.isShortageOfNamespaces && pool.map({ $0.facts.size > 0 }) ?? false {

@@ -41,7 +41,7 @@ final class ProcessCensus: Sendable {
             guard !asked.isEmpty else { return }
             let inodes = Set(asked.map(\.inode))
             do throws(SystemError) {
-                let found = try await workers.run { (_) throws(SystemError) in
+                let found = try await workers.run(as: KernelWorkers.lengthy) { (_) throws(SystemError) in
                     try ProcessTable.processes(inNetworkNamespaces: inodes)
                 }
                 for one in asked { one.continuation.resume(returning: .success(found[one.inode] ?? [])) }

@@ -97,8 +97,8 @@ import Testing
         // Many times what there is room for, if each were counted.
         let padding = String(repeating: " ", count: RecentAnswers.mostBytes / 4)
         for number in 0..<8 {
-            recent.keep(Response(status: .ok, body: Array("\(number)\(padding)".utf8)), to: a, since: moment)
             recent.keep(Response(status: .ok, body: [0x62]), to: try target("/b"), since: moment)
+            recent.keep(Response(status: .ok, body: Array("\(number)\(padding)".utf8)), to: a, since: moment)
             clock.advance(by: RecentAnswers.renewalAge - 1)
             #expect(body(recent.recall(a))?.first == Character("\(number)"))
             #expect(body(recent.recall(try target("/b"))) == "b")

@@ -14,18 +14,18 @@ import Testing
     @Test("What is done soonest goes first, what nobody waits for alone last, each kind in its order") func order() {
         var queue = JobQueue<Int>()
         for job in 0..<4 { queue.append(job, .batch) }
-        for job in 10..<14 { queue.append(job, .making) }
+        for job in 10..<14 { queue.append(job, .lengthy) }
         for job in 20..<24 { queue.append(job, .interactive) }
         #expect(queue.count == 12)
         #expect(drain(&queue) == [20, 21, 22, 23, 10, 11, 12, 13, 0, 1, 2, 3])
         #expect(queue.isEmpty)
     }
 
-    @Test("Whatever comes, nobody is overtaken by more than sixteen others and those who were kept as long")
+    @Test("The first of each kind is overtaken by sixteen others, and by those who were kept as long")
     func fairness() {
         var queue = JobQueue<Int>()
         for job in [-1, -2] { queue.append(job, .batch) }
-        for job in [-3, -4] { queue.append(job, .making) }
+        for job in [-3, -4] { queue.append(job, .lengthy) }
         for job in 0..<60 { queue.append(job, .interactive) }
         let jobs = drain(&queue)
         #expect([-1, -3, -2, -4].map { jobs.firstIndex(of: $0) } == [16, 17, 33, 35])
@@ -59,7 +59,7 @@ import Testing
         while workers.jobsBegun < 1 { try await Task.sleep(for: .milliseconds(1)) }
         tasks.append(start("batch", .batch))
         while workers.queuedJobs < 1 { try await Task.sleep(for: .milliseconds(1)) }
-        tasks.append(start("create", .making))
+        tasks.append(start("create", .lengthy))
         while workers.queuedJobs < 2 { try await Task.sleep(for: .milliseconds(1)) }
         tasks.append(start("look", .interactive))
         while workers.queuedJobs < 3 { try await Task.sleep(for: .milliseconds(1)) }

@@ -52,21 +52,15 @@ import Testing
             try? FileManager.default.removeItem(atPath: root)
         }
         let workers = try KernelWorkers(count: 1)
-        let kernel = try LinuxKernel(directory: directory, workers: workers)
-        let result = await Result { () async throws(Failure) in
-            do {
-                try await body(
-                    Subject(kernel, workers: workers) { try FileSystem.replace(path.appending("\($0)"), with: []) })
-            } catch {
-                throw Failure(cause: error)
-            }
+        do {
+            let kernel = try LinuxKernel(directory: directory, workers: workers)
+            try await body(
+                Subject(kernel, workers: workers) { try FileSystem.replace(path.appending("\($0)"), with: []) })
+        } catch {
+            await workers.stop()
+            throw error
         }
         await workers.stop()
-        if case .failure(let failure) = result { throw failure.cause }
-    }
-
-    private struct Failure: Error {
-        let cause: any Error
     }
 
     /// What an order told of itself.
@@ -243,24 +237,25 @@ import Testing
         try await with(.real) { subject in
             let (kernel, workers) = (subject.kernel, try #require(subject.workers))
             let mountID = try await kernel.prepareDirectory()
-            let gate = DispatchSemaphore(value: 0)
-            async let held: Void = kernel.blocking { () throws(SystemError) in gate.wait() }
-            while workers.runningJobs < 1 { try await Task.sleep(for: .milliseconds(1)) }
             let names = try (0..<5).map { try #require(NamespaceName(pathSegment: "made-\($0)")) }
-            let outcomes = await withTaskGroup(of: Bool.self) { group in
+            let gate = DispatchSemaphore(value: 0)
+            defer { gate.signal() }
+            let held = Task { try await kernel.blocking { () throws(SystemError) in gate.wait() } }
+            while workers.runningJobs < 1 { try await Task.sleep(for: .milliseconds(1)) }
+            let outcomes = try await withThrowingTaskGroup(of: Bool.self) { group in
                 for name in names {
                     group.addTask {
                         let results = await kernel.create([Account().order(name)], mountID: mountID)
                         return (try? results.first?.get()) != nil
                     }
                 }
-                while workers.queuedJobs < names.count { try? await Task.sleep(for: .milliseconds(1)) }
-                group.addTask { (try? await kernel.inspect(names)) == names.map { _ in .absent } }
-                while workers.queuedJobs <= names.count { try? await Task.sleep(for: .milliseconds(1)) }
+                while workers.queuedJobs < names.count { try await Task.sleep(for: .milliseconds(1)) }
+                group.addTask { try await kernel.inspect(names) == names.map { _ in .absent } }
+                while workers.queuedJobs <= names.count { try await Task.sleep(for: .milliseconds(1)) }
                 gate.signal()
-                return await group.reduce(into: []) { $0.append($1) }
+                return try await group.reduce(into: []) { $0.append($1) }
             }
-            try await held
+            try await held.value
             #expect(outcomes == Array(repeating: true, count: 6))
         }
     }

@@ -47,10 +47,13 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
         {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, options->tls_certificate_callback},
         {MHD_OPTION_END, 0, NULL},
     };
+    // In a handshake GnuTLS reads, not libmicrohttpd 0.9.75, which so takes the socket to be ready as epoll(7) once said,
+    // and asks again and again: who sends half of a hello and waits would have a processor. poll(2) says what is so.
+    enum MHD_FLAG events =
+        options->tls_priorities ? MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_TLS : MHD_USE_EPOLL_INTERNAL_THREAD;
     // The logger first: it takes the messages that the later options cause.
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
-            (options->tls_priorities ? MHD_USE_TLS : 0),
+        events | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
         0, NULL, NULL, options->access, options->context, MHD_OPTION_EXTERNAL_LOGGER, options->log, options->context,
         MHD_OPTION_CONNECTION_LIMIT, options->connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
         options->idle_timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->connection_memory_bytes,

@@ -91,6 +91,6 @@ import Testing
             #expect(after.count == before.count + 1 && after.contains(added))
             #expect(after.filter { $0 != added } == before.filter { $0 != added })
         }
-        #expect(count >= 16)
+        #expect(count == 15)
     }
 }

@@ -62,6 +62,38 @@ struct TLSDaemonTests {
         }
     }
 
+    @Test("Handshakes that stop half-way take no processor's time, and are cut")
+    func halfHandshakes() async throws {
+        try await withHome { home in
+            let files = try await Files(in: home.root + "/tls")
+            let arguments = files.arguments + ["--idle-seconds", "3"]
+            try await withDaemon(in: home, arguments: arguments, tcp: true) { daemon in
+                let endpoint = try daemon.endpoint(.tcp)
+                // A record of a handshake (RFC 8446, section 5.1) of 512 bytes, of which few come, or none that is a hello.
+                let beginning = Data([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03])
+                let (used, isOpen) = try await offload {
+                    let halves = try (0..<50).map { number in
+                        let connection = try RawConnection(endpoint)
+                        if number > 0 { try connection.send(beginning.prefix(number % beginning.count + 1)) }
+                        return connection
+                    }
+                    Thread.sleep(forTimeInterval: 0.3)
+                    let before = try daemon.processorTime
+                    Thread.sleep(forTimeInterval: 2)
+                    let used = try daemon.processorTime - before
+                    Thread.sleep(forTimeInterval: 4)
+                    // What is sent first to who has closed is answered by a reset.
+                    for half in halves { try? half.send(Data([0])) }
+                    Thread.sleep(forTimeInterval: 0.2)
+                    return (used, halves.map { (try? $0.send(Data([0]))) != nil })
+                }
+                #expect(used < .milliseconds(300), "\(used) in two seconds")
+                #expect(!isOpen.contains(true))
+                #expect(try await files.curl(daemon, "GET", "/healthz").status == 200)
+            }
+        }
+    }
+
     @Test("A client certificate that does not verify is a problem of its own")
     func refused() async throws {
         try await withHome { home in

@@ -36,6 +36,8 @@ package struct SlotFile: ~Copyable, Sendable {
     /// Whether every line that was found is in slots.
     private(set) var isInOrder = true
     private var blankLength = 0
+    /// What is blank at its beginning alone: its writer was killed.
+    private var remains: [Place] = []
 
     /// - Parameter path: The file, which is made when it is first written or read.
     package init(_ path: FilePath) { self.path = path }
@@ -59,6 +61,11 @@ package struct SlotFile: ~Copyable, Sendable {
         line.append(contentsOf: repeatElement(blank, count: placeLength(of: line.count) - 1 - line.count))
         line.append(newline)
         return line
+    }
+
+    /// What a place without a line has in it.
+    private static func blanks(_ place: Place) -> [UInt8] {
+        [UInt8](repeating: blank, count: place.length - 1) + [newline]
     }
 
     /// Writes a line, which has no newline in it and does not begin with a blank.
@@ -85,8 +92,7 @@ package struct SlotFile: ~Copyable, Sendable {
 
     /// Takes a line away.
     package mutating func clear(_ place: Place) throws(SystemError) {
-        var blank = [UInt8](repeating: Self.blank, count: place.length)
-        blank[place.length - 1] = Self.newline
+        let blank = Self.blanks(place)
         let first = min(Self.slot, place.length)
         try put(blank[..<first], at: place.offset)
         // What is left of it is no line; blank, it is not in the way of who reads the file with other tools.
@@ -106,7 +112,7 @@ package struct SlotFile: ~Copyable, Sendable {
     package mutating func load(_ visit: (Place, [UInt8]) -> Void) throws(SystemError) {
         let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         descriptor = nil
-        (end, lines, blanks, blankLength, isInOrder) = (0, 0, [:], 0, true)
+        (end, lines, blanks, blankLength, isInOrder, remains) = (0, 0, [:], 0, true, [])
         var rest: [UInt8] = []
         try unsafe file.eachChunk(path: path) { chunk in
             unsafe rest.append(contentsOf: chunk)
@@ -118,6 +124,8 @@ package struct SlotFile: ~Copyable, Sendable {
             rest.removeFirst(start)
         }
         descriptor = consume file
+        // They are no lines either way, but in the way of who reads the file with other tools.
+        for place in remains { try? put(Self.blanks(place)[...], at: place.offset) }
         guard let first = rest.first else { return }
         if first == 0 || rest.allSatisfy({ $0 == Self.blank }) {
             // Its writer was killed, or had no room, before anything came of it.
@@ -142,7 +150,9 @@ package struct SlotFile: ~Copyable, Sendable {
             visit(place, Array(line[...last]))
         } else {
             blankLength += place.length
-            if isInSlots { blanks[place.length, default: []].append(place.offset) }
+            guard isInSlots else { return }
+            blanks[place.length, default: []].append(place.offset)
+            if !line.allSatisfy({ $0 == Self.blank }) { remains.append(place) }
         }
     }
 

@@ -276,6 +276,24 @@ import Testing
         }
     }
 
+    @Test("What a killed writer has left of a line is blank once the file was read")
+    func remains() throws {
+        try withPath { path in
+            let (whole, left) = (line("a", 3), line("b", 600))
+            let file = Slots(path)
+            for content in [whole, left, left] { _ = try file.write(content) }
+            var bytes = try FileSystem.read(path)
+            // Taken away as far as its first slot, and written but for that.
+            bytes.replaceSubrange(512..<1024, with: [UInt8](repeating: UInt8(ascii: " "), count: 512))
+            bytes.replaceSubrange(1536..<2048, with: [UInt8](repeating: 0, count: 512))
+            try FileSystem.replace(path, with: bytes)
+            let again = Slots(path)
+            #expect(try again.load().map(\.line) == ["aaa"])
+            let blank = [UInt8](repeating: UInt8(ascii: " "), count: 1023) + Array("\n".utf8)
+            #expect(try FileSystem.read(path) == bytes[..<512] + blank + blank)
+        }
+    }
+
     @Test("What is set aside is added to the file's sibling")
     func setAside() throws {
         try withPath { path in

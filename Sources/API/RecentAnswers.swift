@@ -69,12 +69,10 @@ final class RecentAnswers: Sendable {
             if state.moment != moment { state = State(moment: moment) }
             guard let entry = state.entries[target] else { return nil }
             let age = clock() - entry.time
-            guard age >= Self.renewalAge else { return entry.response }
-            guard age < Self.longest, entry.isBeingRenewed else {
-                state.entries[target]?.isBeingRenewed = true
-                return nil
-            }
-            return entry.response
+            let isDue = age >= Self.longest || age >= Self.renewalAge && !entry.isBeingRenewed
+            guard isDue else { return entry.response }
+            state.entries[target]?.isBeingRenewed = true
+            return nil
         }
         return response.map { .answer($0) } ?? .unknown(moment)
     }

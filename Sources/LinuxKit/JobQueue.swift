@@ -27,18 +27,16 @@ struct JobQueue<Job> {
     }
 
     private var lanes = JobPriority.allCases.map { _ in Lane() }
-    private(set) var count = 0
 
-    var isEmpty: Bool { count == 0 }
+    var count: Int { lanes.reduce(0) { $0 + $1.jobs.count } }
+    var isEmpty: Bool { lanes.allSatisfy(\.jobs.isEmpty) }
 
     mutating func append(_ job: Job, _ priority: JobPriority) {
         lanes[priority.rawValue].jobs.append(job)
-        count += 1
     }
 
     mutating func popFirst() -> Job? {
-        guard count > 0, let next = nextLane else { return nil }
-        count -= 1
+        guard let next = nextLane else { return nil }
         lanes[next].overtaken = 0
         for other in lanes.indices.dropFirst(next + 1) where !lanes[other].jobs.isEmpty { lanes[other].overtaken += 1 }
         return lanes[next].jobs.popFirst()

@@ -36,8 +36,6 @@ package struct SlotFile: ~Copyable, Sendable {
     /// Whether every line that was found is in slots.
     private(set) var isInOrder = true
     private var blankLength = 0
-    /// What is blank at its beginning alone: its writer was killed.
-    private var remains: [Place] = []
 
     /// - Parameter path: The file, which is made when it is first written or read.
     package init(_ path: FilePath) { self.path = path }
@@ -56,16 +54,13 @@ package struct SlotFile: ~Copyable, Sendable {
     }
 
     /// The line with what makes it as long as its place.
-    private static func fill(_ line: [UInt8]) -> [UInt8] {
+    private static func fill(_ line: [UInt8]) -> [UInt8] { fill(line, to: placeLength(of: line.count)) }
+
+    private static func fill(_ line: [UInt8], to length: Int) -> [UInt8] {
         var line = line
-        line.append(contentsOf: repeatElement(blank, count: placeLength(of: line.count) - 1 - line.count))
+        line.append(contentsOf: repeatElement(blank, count: length - 1 - line.count))
         line.append(newline)
         return line
-    }
-
-    /// What a place without a line has in it.
-    private static func blanks(_ place: Place) -> [UInt8] {
-        [UInt8](repeating: blank, count: place.length - 1) + [newline]
     }
 
     /// Writes a line, which has no newline in it and does not begin with a blank.
@@ -92,7 +87,7 @@ package struct SlotFile: ~Copyable, Sendable {
 
     /// Takes a line away.
     package mutating func clear(_ place: Place) throws(SystemError) {
-        let blank = Self.blanks(place)
+        let blank = Self.fill([], to: place.length)
         let first = min(Self.slot, place.length)
         try put(blank[..<first], at: place.offset)
         // What is left of it is no line; blank, it is not in the way of who reads the file with other tools.
@@ -112,33 +107,35 @@ package struct SlotFile: ~Copyable, Sendable {
     package mutating func load(_ visit: (Place, [UInt8]) -> Void) throws(SystemError) {
         let file = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         descriptor = nil
-        (end, lines, blanks, blankLength, isInOrder, remains) = (0, 0, [:], 0, true, [])
+        (end, lines, blanks, blankLength, isInOrder) = (0, 0, [:], 0, true)
         var rest: [UInt8] = []
+        var remains: [Place] = []
         try unsafe file.eachChunk(path: path) { chunk in
             unsafe rest.append(contentsOf: chunk)
             var start = rest.startIndex
             while let newline = rest[start...].firstIndex(of: Self.newline) {
-                found(rest[start..<newline], visit)
+                if let place = found(rest[start..<newline], visit) { remains.append(place) }
                 start = newline + 1
             }
             rest.removeFirst(start)
         }
         descriptor = consume file
         // They are no lines either way, but in the way of who reads the file with other tools.
-        for place in remains { try? put(Self.blanks(place)[...], at: place.offset) }
+        for place in remains { try? put(Self.fill([], to: place.length)[...], at: place.offset) }
         guard let first = rest.first else { return }
         if first == 0 || rest.allSatisfy({ $0 == Self.blank }) {
             // Its writer was killed, or had no room, before anything came of it.
             try cut(at: end)
         } else {
             // Ours have newlines. An editor's last line may have none.
-            found(rest[...], visit)
+            _ = found(rest[...], visit)
             isInOrder = false
             try put([Self.newline], at: end - 1)
         }
     }
 
-    private mutating func found(_ line: ArraySlice<UInt8>, _ visit: (Place, [UInt8]) -> Void) {
+    /// Takes in what is at the end of what was found before; answers its place if it is what a killed writer has left.
+    private mutating func found(_ line: ArraySlice<UInt8>, _ visit: (Place, [UInt8]) -> Void) -> Place? {
         let place = Place(offset: end, length: line.count + 1)
         end += place.length
         let isInSlots = place.offset % Self.slot == 0 && Self.placeLength(of: line.count) == place.length
@@ -148,12 +145,12 @@ package struct SlotFile: ~Copyable, Sendable {
         if counts, let last = line.lastIndex(where: { $0 != Self.blank }) {
             lines += 1
             visit(place, Array(line[...last]))
-        } else {
-            blankLength += place.length
-            guard isInSlots else { return }
-            blanks[place.length, default: []].append(place.offset)
-            if !line.allSatisfy({ $0 == Self.blank }) { remains.append(place) }
+            return nil
         }
+        blankLength += place.length
+        guard isInSlots else { return nil }
+        blanks[place.length, default: []].append(place.offset)
+        return line.allSatisfy({ $0 == Self.blank }) ? nil : place
     }
 
     /// Whether no line begins with it: what a file is extended by has NULs where nothing was written.

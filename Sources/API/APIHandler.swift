@@ -96,11 +96,10 @@ package struct APIHandler: RequestHandler {
                     return .respond(finish(response, of: request, requestID, observation))
                 }
                 return read(call, limit: nil, observation) { (call, body) async throws(Problem) in
-                    let response = try await answer(call, body)
-                    if case .unknown(let moment) = recollection {
-                        recent.keep(response, to: call.target, since: moment)
+                    guard case .unknown(let moment) = recollection else { return try await answer(call, body) }
+                    return try await recent.share(call.target, since: moment) { () async throws(Problem) in
+                        try await answer(call, body)
                     }
-                    return response
                 }
             }
         } catch {

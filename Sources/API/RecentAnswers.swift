@@ -31,6 +31,8 @@ final class RecentAnswers: Sendable {
         var moment: NamespaceManager.Moment?
         var entries: [RequestTarget: Entry] = [:]
         var bytes = 0
+        /// The looks that were begun at this moment and have not ended.
+        var looks: [RequestTarget: SharedLook] = [:]
     }
 
     /// The bounds; whoever goes through thousands of names or pages is not helped by this.
@@ -77,6 +79,49 @@ final class RecentAnswers: Sendable {
         return response.map { .answer($0) } ?? .unknown(moment)
     }
 
+    /// Answers what `look` does, or another one's look that is under way: of all who ask for the same at the same moment
+    /// one looks, as each of them would take the others' time. If that one fails, each looks for itself.
+    ///
+    /// - Parameter moment: When ``recall(_:)`` did not know the answer. A look that was begun after it by somebody who
+    ///   saw the same moment has seen every change that this request may not miss.
+    func share(
+        _ target: RequestTarget, since moment: NamespaceManager.Moment,
+        _ look: () async throws(Problem) -> Response
+    ) async throws(Problem) -> Response {
+        let (shared, isFirst) = state.withLock { state -> (SharedLook?, Bool) in
+            guard state.moment == moment else { return (nil, false) }
+            if let shared = state.looks[target] { return (shared, false) }
+            let shared = SharedLook()
+            state.looks[target] = shared
+            return (shared, true)
+        }
+        guard isFirst, let shared else {
+            if let response = await shared?.response() { return response }
+            let response = try await look()
+            keep(response, to: target, since: moment)
+            return response
+        }
+        do throws(Problem) {
+            let response = try await look()
+            keep(response, to: target, since: moment)
+            end(shared, target, with: response.status == .ok ? response : nil)
+            return response
+        } catch {
+            end(shared, target, with: nil)
+            throw error
+        }
+    }
+
+    private func end(_ look: SharedLook, _ target: RequestTarget, with response: Response?) {
+        state.withLock { state in
+            if state.looks[target] === look { state.looks[target] = nil }
+        }
+        look.end(with: response)
+    }
+
+    /// How many wait for another one's look at what is there now.
+    var waiting: Int { state.withLock { $0.looks.values.reduce(0) { $0 + $1.waiting } } }
+
     /// Keeps an answer that was begun at `moment`, unless it is out of date by now.
     func keep(_ response: Response, to target: RequestTarget, since moment: NamespaceManager.Moment) {
         guard response.status == .ok, case .bytes(let body) = response.body, body.count <= Self.mostBytes else {
@@ -88,9 +133,50 @@ final class RecentAnswers: Sendable {
                 state.bytes -= former.count
             }
             let isFull = state.entries.count >= Self.mostEntries || state.bytes + body.count > Self.mostBytes
-            if isFull { state = State(moment: moment) }
+            if isFull { (state.entries, state.bytes) = ([:], 0) }
             state.bytes += body.count
             state.entries[target] = Entry(response: response, time: clock())
         }
+    }
+}
+
+/// A look that others wait for.
+private final class SharedLook: Sendable {
+    private enum State {
+        case underWay([CheckedContinuation<Response?, Never>])
+        case ended(Response?)
+    }
+
+    private let state = Mutex(State.underWay([]))
+
+    var waiting: Int {
+        state.withLock { state in
+            if case .underWay(let others) = state { others.count } else { 0 }
+        }
+    }
+
+    /// What it found, once it has ended; nil if it failed.
+    func response() async -> Response? {
+        await withCheckedContinuation { continuation in
+            let ended: Response?? = state.withLock { state in
+                switch state {
+                case .underWay(let others):
+                    state = .underWay(others + [continuation])
+                    return nil
+                case .ended(let response):
+                    return .some(response)
+                }
+            }
+            if let ended { continuation.resume(returning: ended) }
+        }
+    }
+
+    func end(with response: Response?) {
+        let others = state.withLock { state -> [CheckedContinuation<Response?, Never>] in
+            guard case .underWay(let others) = state else { return [] }
+            state = .ended(response)
+            return others
+        }
+        for other in others { other.resume(returning: response) }
     }
 }

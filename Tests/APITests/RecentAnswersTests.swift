@@ -109,4 +109,112 @@ import Testing
         clock.advance(by: RecentAnswers.longest - RecentAnswers.renewalAge)
         #expect(body(recent.recall(a)) == nil)
     }
+
+    /// A look that begins at once and ends when it is told to, and how often it was begun.
+    private final class Gate: Sendable {
+        let begun = Atomic<Int>(0)
+        private let opening = Mutex<(isOpen: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
+
+        func look(_ result: Result<String, Problem>) async throws(Problem) -> Response {
+            begun.add(1, ordering: .relaxed)
+            await withCheckedContinuation { continuation in
+                let isOpen = opening.withLock { opening in
+                    if !opening.isOpen { opening.waiting.append(continuation) }
+                    return opening.isOpen
+                }
+                if isOpen { continuation.resume() }
+            }
+            return Response(status: .ok, body: Array(try result.get().utf8))
+        }
+
+        func open() {
+            let waiting = opening.withLock { opening in
+                defer { opening = (true, []) }
+                return opening.waiting
+            }
+            for continuation in waiting { continuation.resume() }
+        }
+    }
+
+    private func moment(_ recent: RecentAnswers, _ target: RequestTarget) throws -> NamespaceManager.Moment {
+        guard case .unknown(let moment) = recent.recall(target) else { throw Unexpected.known }
+        return moment
+    }
+
+    private enum Unexpected: Error { case known }
+
+    private func shared(
+        _ recent: RecentAnswers, _ target: RequestTarget, since moment: NamespaceManager.Moment, _ gate: Gate,
+        _ result: Result<String, Problem>
+    ) async -> String? {
+        let response = try? await recent.share(target, since: moment) { () async throws(Problem) in
+            try await gate.look(result)
+        }
+        guard case .bytes(let bytes)? = response?.body else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Waits until it is so. The test goes on if it never is: it has gates to open.
+    private func until(_ condition: () -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(condition())
+    }
+
+    @Test("Of all who ask for the same at the same moment one looks, and of others each")
+    func oneLook() async throws {
+        let clock = Clock(1)
+        let recent = clock.answers
+        let (a, b) = (try target("/a"), try target("/b"))
+        let before = try moment(recent, a)
+        let (first, other, later) = (Gate(), Gate(), Gate())
+        async let leader = shared(recent, a, since: before, first, .success("first"))
+        try await until { first.begun.load(ordering: .relaxed) == 1 }
+        async let second = shared(recent, a, since: before, first, .success("second"))
+        async let third = shared(recent, a, since: before, first, .success("third"))
+        try await until { recent.waiting == 2 }
+        async let elsewhere = shared(recent, b, since: before, other, .success("b"))
+        try await until { other.begun.load(ordering: .relaxed) == 1 }
+        clock.move(to: 2)
+        let after = try moment(recent, a)
+        async let new = shared(recent, a, since: after, later, .success("new"))
+        try await until { later.begun.load(ordering: .relaxed) == 1 }
+        first.open()
+        #expect(await leader == "first")
+        #expect(await second == "first")
+        #expect(await third == "first")
+        #expect(first.begun.load(ordering: .relaxed) == 1)
+        // What ended was begun before the change, and is not what is underway now.
+        #expect(body(recent.recall(a)) == nil)
+        async let newFollower = shared(recent, a, since: after, later, .success("newer"))
+        try await until { recent.waiting == 1 }
+        later.open()
+        other.open()
+        #expect(await new == "new")
+        #expect(await newFollower == "new")
+        #expect(await elsewhere == "b")
+        #expect(body(recent.recall(a)) == "new")
+        #expect(recent.waiting == 0)
+    }
+
+    @Test("Who waits for a look that fails looks for itself")
+    func failedLook() async throws {
+        let recent = Clock(1).answers
+        let a = try target("/a")
+        let since = try moment(recent, a)
+        let (first, second) = (Gate(), Gate())
+        second.open()
+        async let leader = shared(recent, a, since: since, first, .failure(Problem(.shuttingDown, "It is.")))
+        try await until { first.begun.load(ordering: .relaxed) == 1 }
+        async let follower = shared(recent, a, since: since, second, .success("found"))
+        try await until { recent.waiting == 1 }
+        first.open()
+        #expect(await leader == nil)
+        #expect(await follower == "found")
+        // The next one is first again.
+        let third = Gate()
+        third.open()
+        #expect(await shared(recent, a, since: since, third, .success("again")) == "again")
+        #expect(third.begun.load(ordering: .relaxed) == 1)
+    }
 }

@@ -66,7 +66,7 @@ private func keep(
     // more.
     let isOfTheMoment =
         [.forbidden, .notFound, .tooManyRequests].contains(response.status)
-        || [.networkNotFound, .namespaceStale].contains(failure?.code)
+        || [.networkNotFound, .namespaceStale, .namespaceBusy].contains(failure?.code)
     let isFinal = response.status.code < 500 && !isOfTheMoment
     guard isFinal, let answer = AnswerStore.Answer(response) else {
         await answers.forget(mark.key)

@@ -208,9 +208,10 @@ package struct NamespaceDirectory: Sendable {
     /// Looks at a name, and into the namespace it stands for.
     package func inspect(_ name: [UInt8], on thread: inout KernelThread) throws(SystemError) -> Entry {
         let entry = try look(at: path(of: name), on: &thread)
-        // It may be a symbolic link, and what that leads to comes and goes unnoticed.
-        if entry == .stale { changes?.overlook() }
-        return entry
+        guard entry == .stale, let changes else { return entry }
+        // It may be a symbolic link, and what that leads to comes and goes unnoticed: also before this is counted.
+        changes.overlook()
+        return try look(at: path(of: name), on: &thread)
     }
 
     /// Opens the namespace that has the name, as ``OpenNamespace/open(_:)`` does.

@@ -91,7 +91,7 @@ package final class Attachments: NamespaceTenant {
             try await delete(other, of: name)
         }
         guard pending.withLock({ $0.insert(key.id).inserted }) else {
-            throw NamespaceError(.attachmentExists, "An attachment \(key.id) is being made at this moment.")
+            throw NamespaceError(.busy, "An attachment \(key.id) is being made at this moment; try again later.")
         }
         defer { _ = pending.withLock { $0.remove(key.id) } }
         let runtime = RuntimeConfiguration(

@@ -41,7 +41,14 @@ extension NamespaceManager {
             return creations.map { _ in .failure(error) }
         }
         return await holding(items.map(\.name)) {
-            await self.make(items).map { result in result.map { self.register($0) } }
+            var results: [Result<Namespace, NamespaceError>] = []
+            for result in await self.make(items) {
+                switch result {
+                case .success(let made): results.append(.success(await self.register(made)))
+                case .failure(let error): results.append(.failure(error))
+                }
+            }
+            return results
         }
     }
 
@@ -108,7 +115,9 @@ extension NamespaceManager {
             await undo(made, of: batch)
             throw error
         }
-        return made.map { register($0) }
+        var namespaces: [Namespace] = []
+        for one in made { namespaces.append(await register(one)) }
+        return namespaces
     }
 
     /// Removes what an atomic batch made. What cannot be removed now stays in the journal, for the next start.

@@ -25,7 +25,7 @@ extension NamespaceManager {
 
     private func create(_ creation: Creation, as name: NamespaceName) async throws(NamespaceError) -> Namespace {
         try await holding(name) { () async throws(NamespaceError) in
-            self.register(try await self.make(name, creation))
+            await self.register(try await self.make(name, creation))
         }
     }
 
@@ -45,7 +45,7 @@ extension NamespaceManager {
     ) async throws(NamespaceError) -> (namespace: Namespace, isNew: Bool) {
         try await holding(name) { () async throws(NamespaceError) in
             guard let existing = try await self.look(at: name) else {
-                return (self.register(try await self.make(name, creation)), true)
+                return (await self.register(try await self.make(name, creation)), true)
             }
             guard let status = existing.status else { throw Self.stale }
             if let difference = Self.difference(creation, existing, status) {
@@ -185,10 +185,11 @@ extension NamespaceManager {
     }
 
     /// Takes a namespace that was made into what we know, and tells of it.
-    func register(_ made: Made) -> Namespace {
+    func register(_ made: Made) async -> Namespace {
         let (name, status) = (made.name, made.status)
         // Removed by another tool a moment ago, or there would have been no room for ours.
-        if index[name] != nil, unannounced.remove(name) == nil { events.append(.vanished, name, nil) }
+        if index[name] == .stale, unannounced.remove(name) == nil { events.append(.vanished, name, nil) }
+        await tellReplacement(of: name, by: .init(status))
         records[name] = made.record
         if let reservation = Reservation.current { reservations.spend(reservation) }
         index[name] = .init(status)

@@ -7,18 +7,22 @@ extension NamespaceManager {
     ///
     /// Processes inside keep the namespace alive without a name, unless `ifUnused` refuses to delete then.
     ///
-    /// - Throws: `.notFound`; `.deletionForbidden`; `.inUse` with the processes; `.busy` when the file stays held for a
+    /// - Throws: `.notFound`; `.deletionForbidden`; `.preconditionFailed`; `.inUse` with the processes; `.busy` when the file stays held for a
     ///   second; `.notANamespace` for a directory.
     package func delete(
-        _ name: NamespaceName, ifUnused: Bool = false, by authority: Authority = .unlimited
+        _ name: NamespaceName, ifUnused: Bool = false, if precondition: Precondition? = nil,
+        by authority: Authority = .unlimited
     ) async throws(NamespaceError) {
         try await holding(name) { () async throws(NamespaceError) in
-            if ifUnused || !authority.isUnlimited {
+            var meant: Namespace?
+            if ifUnused || precondition != nil || !authority.isUnlimited {
                 let namespace = try await self.existing(name)
                 try authority.check(.delete, on: namespace)
+                try Self.check(precondition, on: namespace)
                 if ifUnused { try await self.refuseUsed(namespace) }
+                meant = namespace
             }
-            guard try await self.remove(name) else { throw Self.notFound }
+            guard try await self.remove(name, meaning: meant) else { throw Self.notFound }
             self.logger.debug("namespace deleted", metadata: ["name": "\(name)"])
         }
     }
@@ -39,11 +43,19 @@ extension NamespaceManager {
     }
 
     /// Removes what has the name, and tells of it; false says that nothing had it. Call it while holding the name.
-    func remove(_ name: NamespaceName, as kind: Event.Kind = .deleted) async throws(NamespaceError) -> Bool {
+    ///
+    /// - Parameter meant: What a decision to delete was made on. Should another tool put another namespace in its place
+    ///   while the tenants leave, which plugins may take a minute for, that one stays, and false is the answer.
+    func remove(
+        _ name: NamespaceName, as kind: Event.Kind = .deleted, meaning meant: Namespace? = nil
+    ) async throws(NamespaceError) -> Bool {
         let wasKnown = index[name] != nil && !unannounced.contains(name)
         let existed: Bool
         do throws(NamespaceError) {
+            let hasTenants = tenants.contains { $0.isIn(name) }
             try await evict(from: name)
+            // The watcher's report of it waits until the name is free.
+            if hasTenants, let meant, try await isReplaced(meant) { return false }
             existed = try await unmake(name)
         } catch {
             // The end of a lease has its own count.
@@ -54,6 +66,11 @@ extension NamespaceManager {
         if existed || wasKnown { events.append(existed ? kind : .vanished, name, nil) }
         await tellLoss(of: name)
         return existed
+    }
+
+    private func isReplaced(_ namespace: Namespace) async throws(NamespaceError) -> Bool {
+        guard let before = namespace.status, let now = try await look(at: namespace.name)?.status else { return false }
+        return !now.identity.isSame(as: before.identity)
     }
 
     /// Removes what has the name, and its record; false says that nothing had it. Call it while holding the name.

@@ -62,16 +62,17 @@ extension NamespaceManager {
         leaseTimer?.cancel()
         leaseTimer = nil
         guard let next = leases.next else { return }
-        leaseTimer = Task { [clock] in
+        // Detached, as is the deletion: the end of a lease has no part in the request that set it.
+        leaseTimer = Task.detached { [self, clock] in
             guard (try? await clock.sleep(until: next)) != nil else { return }
-            self.expireDue()
+            await expireDue()
         }
     }
 
     private func expireDue() {
         while let end = leases.popDue(at: clock.uptime) {
             guard records[end.name]?.lease?.deadline == end.deadline else { continue }
-            Task { await self.expire(end) }
+            Task.detached { [self] in await expire(end) }
         }
         startLeaseTimer()
     }
@@ -88,7 +89,7 @@ extension NamespaceManager {
                     try await self.forget(name)
                     return
                 }
-                guard try await self.remove(name, as: .expired) else { return }
+                guard try await self.remove(name, as: .expired, meaning: namespace) else { return }
                 self.leaseEnded(name, nil, self.clock.uptime - start)
                 self.logger.info("a lease ended, and its namespace with it", metadata: ["name": "\(name)"])
             }

@@ -20,7 +20,30 @@ extension NamespaceManager {
     /// Brings the index up to what others have done to the directory until now: the watcher's reports come a little
     /// later, so that they show what is finished.
     func takeInChanges() async throws(NamespaceError) {
-        for name in surprises(in: try await changes()) { try await check(name, isSettled: false) }
+        try await noteSurprises()
+        for name in unchecked {
+            try await check(name, isSettled: false)
+            unchecked.remove(name)
+        }
+    }
+
+    /// Notes which names have changed since this was last asked. A change is told of once, to whoever asks first, and who
+    /// asks next must not go on before it is noted.
+    private func noteSurprises() async throws(NamespaceError) {
+        if askers == nil {
+            askers = []
+        } else {
+            await withCheckedContinuation { askers?.append($0) }
+        }
+        defer {
+            if let next = askers?.first {
+                askers?.removeFirst()
+                next.resume()
+            } else {
+                askers = nil
+            }
+        }
+        unchecked.formUnion(surprises(in: try await changes()))
     }
 
     /// What has happened in the directory since this was last asked; at first, all that is there.
@@ -60,13 +83,24 @@ extension NamespaceManager {
         return surprises
     }
 
+    /// Tells that a namespace is gone whose name `now` has, where the watcher has not reported it yet: afterwards there
+    /// is nothing to tell it by. Call it while holding the name.
+    func tellReplacement(of name: NamespaceName, by now: NamespaceIndex.Known) async {
+        guard let before = index[name], case .namespace = before, before != now else { return }
+        events.append(.vanished, name, nil)
+        await tellLoss(of: name)
+        if let owner = dnsOwners[name], owner != now { await dropDNS(of: name) }
+        index[name] = now
+    }
+
     /// Looks at a name, without anybody waiting for it.
     func checkLater(_ name: NamespaceName) {
-        Task {
+        // Detached, as a request's priority is not this one's.
+        Task.detached { [self] in
             do throws(NamespaceError) {
                 try await self.check(name)
             } catch {
-                self.logger.error(
+                logger.error(
                     "a name that another tool changed could not be looked at",
                     metadata: ["name": "\(name)", "error": "\(error)"])
             }

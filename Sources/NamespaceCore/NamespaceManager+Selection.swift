@@ -77,7 +77,7 @@ extension NamespaceManager {
                 try await self.refuseDirectory(name)
                 return true
             }
-            return try await self.remove(name)
+            return try await self.remove(name, meaning: namespace)
         }
     }
 

@@ -14,31 +14,40 @@ extension NamespaceManager {
             let namespace = try await self.existing(name)
             try authority.check(.change, on: namespace)
             guard let status = namespace.status else { throw Self.stale }
-            guard precondition?.holds(for: namespace) ?? true else {
-                throw NamespaceError(
-                    .preconditionFailed,
-                    "The namespace is in another state than If-Match says; get it again, then decide anew.")
-            }
+            try Self.check(precondition, on: namespace)
             var record =
                 namespace.record
                 ?? NamespaceRecord(
                     adopting: status.identity, at: self.clock.now, by: authority.owner, bootID: self.bootID)
             try self.apply(patch, to: &record)
             guard record != namespace.record else { return namespace }
-            if namespace.record != nil { record.version += 1 }
+            if namespace.record != nil {
+                record.version += 1
+            } else {
+                await self.tellReplacement(of: name, by: .init(status))
+            }
             return try await self.save(record, name, status, as: namespace.record == nil ? .adopted : .updated)
+        }
+    }
+
+    static func check(_ precondition: Precondition?, on namespace: Namespace) throws(NamespaceError) {
+        guard precondition?.holds(for: namespace) ?? true else {
+            throw NamespaceError(
+                .preconditionFailed,
+                "The namespace is in another state than If-Match says; get it again, then decide anew.")
         }
     }
 
     /// Lets the lease start anew.
     ///
-    /// - Throws: `.notFound`, `.changeForbidden`, `.noLease`.
+    /// - Throws: `.notFound`, `.changeForbidden`, `.preconditionFailed`, `.noLease`.
     package func renew(
-        _ name: NamespaceName, by authority: Authority = .unlimited
+        _ name: NamespaceName, if precondition: Precondition? = nil, by authority: Authority = .unlimited
     ) async throws(NamespaceError) -> Namespace {
         try await holding(name) { () async throws(NamespaceError) in
             let namespace = try await self.existing(name)
             try authority.check(.change, on: namespace)
+            try Self.check(precondition, on: namespace)
             guard var record = namespace.record, let status = namespace.status, let lease = record.lease else {
                 throw NamespaceError(.noLease, "The namespace has no lease to renew; PATCH it with one.")
             }

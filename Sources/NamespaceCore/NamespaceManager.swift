@@ -32,6 +32,10 @@ package actor NamespaceManager {
     /// Files that were found before they could have been mounted on: listed, but not told of until the watcher, which
     /// waits for that, has found them too.
     var unannounced: Set<NamespaceName> = []
+    /// Names that have changed and are to be looked at before anything is told of the directory.
+    var unchecked: Set<NamespaceName> = []
+    /// Who waits to ask what has changed; nil while nobody asks.
+    var askers: [CheckedContinuation<Void, Never>]?
     var leases = LeaseQueue()
     var leaseTimer: Task<Void, Never>?
     var watching: Task<Void, Never>?

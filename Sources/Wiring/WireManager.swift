@@ -171,7 +171,8 @@ package actor WireManager {
         guard let names = wires[id]?.namespaces else { throw Self.notFound }
         let (store, bootID, manager) = (store, bootID, manager)
         return try await manager.reserving(names) { () async throws(NamespaceError) in
-            guard let before = await self.wires[id] else { throw Self.notFound }
+            // Meanwhile the identifier may have become another wire's, between others.
+            guard let before = await self.wires[id], before.namespaces == names else { throw Self.notFound }
             try await manager.check(.change, on: names, by: authority)
             var wire = before
             if let aToB { wire.a.impairment = aToB }
@@ -208,7 +209,7 @@ package actor WireManager {
     package func delete(_ id: WireID, by authority: Authority = .unlimited) async throws(NamespaceError) {
         guard let names = wires[id]?.namespaces else { throw Self.notFound }
         try await manager.reserving(names) { () async throws(NamespaceError) in
-            guard let wire = await self.wires[id] else { throw Self.notFound }
+            guard let wire = await self.wires[id], wire.namespaces == names else { throw Self.notFound }
             for name in names {
                 do throws(NamespaceError) {
                     try await self.manager.check(.change, on: [name], by: authority)

@@ -61,7 +61,7 @@ struct AttachmentRetryTests {
             let (networks, arguments) = try prepare(home)
             try await withDaemon(in: home, arguments: arguments) { daemon in
                 for _ in 0..<2 { #expect(try await attach(daemon).problem == "namespace-not-found") }
-                try await daemon.makeNamespaces(["a"])
+                try await daemon.makeNamespaces(["a", "b"])
                 let later = #"{"network":"later"}"#
                 #expect(try await attach(daemon, key: "l", later).problem == "cni-network-not-found")
                 try networks.configure("later", #"{"type":"one"}"#)
@@ -78,11 +78,21 @@ struct AttachmentRetryTests {
                 try await eventually(within: 20, "the plugin runs") { networks.log.count == before + 2 }
                 let second = try await attach(daemon)
                 #expect(second.status == 409 && second.problem == "idempotency-in-progress", "\(second.text)")
+                let elsewhere = {
+                    try await daemon.send(
+                        "POST", "/v1/namespaces/b/attachments", body: #"{"network":"net","containerID":"a"}"#,
+                        headers: ["Idempotency-Key: m"])
+                }
+                #expect(try await elsewhere().problem == "namespace-busy")
                 try Data().write(to: URL(filePath: "\(networks.root)/go"))
                 let made = try await attaching
                 #expect(made.status == 201)
                 #expect(try await attach(daemon).body == made.body)
                 #expect(networks.log.suffix(2) == Self.runs[...] && networks.log.count == before + 2)
+                #expect(
+                    try await daemon.send("DELETE", try #require(made.headers["location"])).status == 204)
+                let there = try await elsewhere()
+                #expect(there.status == 201, "\(there.text)")
             }
         }
     }

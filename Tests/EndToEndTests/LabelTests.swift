@@ -160,7 +160,16 @@ struct LabelTests {
             let renewed = try await daemon.send("POST", Self.a + "/renew")
             let fourth = try #require(renewed.headers["etag"])
             #expect(Set([first, second, third, fourth]).count == 4)
-            try await daemon.send("DELETE", Self.a)
+            for (method, path) in [("POST", Self.a + "/renew"), ("DELETE", Self.a)] {
+                let late = try await daemon.send(method, path, headers: ["If-Match: \(third)"])
+                #expect(late.problem == "precondition-failed", "\(method)")
+                #expect(
+                    try await daemon.send(method, path, headers: ["If-Match: a"]).problem == "invalid-parameter")
+            }
+            #expect(try await daemon.send("GET", Self.a).headers["etag"] == fourth)
+            let again = try await daemon.send("POST", Self.a + "/renew", headers: ["If-Match: \(fourth)"])
+            let fifth = try #require(again.headers["etag"])
+            #expect(try await daemon.send("DELETE", Self.a, headers: ["If-Match: \(fifth)"]).status == 204)
             #expect(try await daemon.send("PUT", Self.a).headers["etag"] != first)
         }
     }

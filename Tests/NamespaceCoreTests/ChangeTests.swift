@@ -1,4 +1,5 @@
 import LinuxKit
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -59,6 +60,93 @@ import Testing
         let missing = Creation(.exactly(try NamespaceCoreTests.name("b")), .existing(.process(10)))
         #expect(await code { _ = try await manager.create(missing) } == .sourceNotFound)
         #expect(try bench.recordedNames() == ["a"])
+    }
+
+    @Test("what one request was told of is there for the next one too") func toldOnce() async throws {
+        let bench = try Bench()
+        let manager = try bench.manager()
+        try await manager.start()
+        let theirs = try name("theirs")
+        bench.kernel.tellOnce(lookingFor: .milliseconds(100))
+        bench.kernel.change(theirs, to: namespaceEntry(80))
+        async let first = manager.list(limit: 10)
+        while !bench.kernel.hasTold { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(try await manager.list(limit: 10).namespaces.map(\.name) == [theirs])
+        #expect(try await first.namespaces.map(\.name) == [theirs])
+    }
+
+    private final class Tenant: NamespaceTenant {
+        let lost = Mutex<[NamespaceName]>([])
+        let whileLeaving: @Sendable (NamespaceName) -> Void
+
+        init(whileLeaving: @escaping @Sendable (NamespaceName) -> Void = { _ in }) { self.whileLeaving = whileLeaving }
+
+        func isIn(_: NamespaceName) -> Bool { true }
+        func leave(_ name: NamespaceName, of _: NamespaceManager) async throws(NamespaceError) { whileLeaving(name) }
+        func lose(_ name: NamespaceName) async { lost.withLock { $0.append(name) } }
+    }
+
+    @Test("a namespace that ours replaces, before the watcher has told of it, is told of as lost")
+    func replaced() async throws {
+        let bench = try Bench()
+        let manager = try bench.manager()
+        let tenant = Tenant()
+        await manager.admit(tenant)
+        try await manager.start()
+        let (made, adopted) = (try name("made"), try name("adopted"))
+        _ = try await manager.create(made)
+        bench.kernel.add(adopted, namespaceEntry(80))
+        _ = try await manager.list(limit: 10)
+        #expect(tenant.lost.withLock(\.self).isEmpty)
+
+        var seen = manager.events.newest
+        bench.kernel.remove(made)
+        _ = try await manager.create(made)
+        #expect(tenant.lost.withLock(\.self) == [made])
+        #expect(await manager.nextEvents(2, after: seen) == ["vanished made", "created made"])
+
+        seen = manager.events.newest
+        bench.kernel.add(adopted, namespaceEntry(81))
+        _ = try await manager.update(adopted, Patch())
+        #expect(tenant.lost.withLock(\.self) == [made, adopted])
+        #expect(await manager.nextEvents(2, after: seen) == ["vanished adopted", "adopted adopted"])
+
+        // What the watcher says afterwards is known.
+        let newest = manager.events.newest
+        for name in [made, adopted] { bench.kernel.reportChange(of: name) }
+        _ = try await manager.list(limit: 10)
+        try await Task.sleep(for: .milliseconds(50))
+        #expect(tenant.lost.withLock(\.self) == [made, adopted])
+        #expect(manager.events.newest == newest)
+    }
+
+    @Test("what takes the place of a namespace while its tenants leave is not deleted for it")
+    func replacedWhileLeaving() async throws {
+        let bench = try Bench()
+        let manager = try bench.manager()
+        let kernel = bench.kernel
+        await manager.admit(Tenant { kernel.add($0, namespaceEntry(80)) })
+        try await manager.start()
+        let (meant, leased, any) = (try name("meant"), try name("leased"), try name("any"))
+        let created = try await manager.create(meant)
+        #expect(await code { try await manager.delete(meant, if: .tags([created.tag])) } == .notFound)
+        #expect(kernel.entry(meant) == namespaceEntry(80))
+        // The record was the other's.
+        kernel.reportChange(of: meant)
+        #expect(try await manager.namespace(meant).origin == .external)
+
+        _ = try await manager.create(Creation(.exactly(leased), leaseSeconds: 5))
+        bench.clock.advance(by: 6)
+        for _ in 0..<1000 where kernel.entry(leased) != namespaceEntry(80) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        // Long enough for it to be deleted, if it were.
+        try await Task.sleep(for: .milliseconds(50))
+        #expect(kernel.entry(leased) == namespaceEntry(80))
+
+        _ = try await manager.create(any)
+        try await manager.delete(any)
+        #expect(kernel.entry(any) == nil)
     }
 
     @Test("what others do is told, and what we do is told once") func events() async throws {

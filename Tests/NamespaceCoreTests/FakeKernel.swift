@@ -20,6 +20,9 @@ final class FakeKernel: NamespaceKernel {
         var isVisible = true
         var running: [NamespaceName: Int] = [:]
         var mostRunning = 0
+        /// What has changed and was not told of; nil where everything is told each time.
+        var untold: Set<NamespaceName>?
+        var inspectionTime: Duration?
     }
 
     private let state = Mutex(State())
@@ -42,6 +45,18 @@ final class FakeKernel: NamespaceKernel {
     }
     func loseDirectory() { state.withLock { $0.mountID += 1 } }
     func hideFromHost() { state.withLock { $0.isVisible = false } }
+    /// From now on tells of a change once, as the real one does, and takes its time to look.
+    func tellOnce(lookingFor time: Duration) {
+        state.withLock { ($0.untold, $0.inspectionTime) = ([], time) }
+    }
+    /// Puts something there that is yet to be told of.
+    func change(_ name: NamespaceName, to entry: NamespaceDirectory.Entry) {
+        state.withLock { state in
+            state.entries[name] = entry
+            state.untold?.insert(name)
+        }
+    }
+    var hasTold: Bool { state.withLock { $0.untold?.isEmpty ?? true } }
     var preparations: Int { state.withLock { $0.preparations } }
     /// The most jobs that ever ran at once on one name.
     var mostRunningOnOneName: Int { state.withLock { $0.mostRunning } }
@@ -133,7 +148,8 @@ final class FakeKernel: NamespaceKernel {
     func refuseDirectory(_ name: NamespaceName) async throws(SystemError) {}
 
     func inspect(_ names: [NamespaceName]) async throws(SystemError) -> [NamespaceDirectory.Entry] {
-        state.withLock { state in names.map { state.entries[$0] ?? .absent } }
+        if let time = state.withLock({ $0.inspectionTime }) { try? await Task.sleep(for: time) }
+        return state.withLock { state in names.map { state.entries[$0] ?? .absent } }
     }
 
     func visit<Value: Sendable>(
@@ -146,7 +162,15 @@ final class FakeKernel: NamespaceKernel {
 
     func changes() async throws(SystemError) -> DirectoryWatcher.Report {
         state.withLock { state in
-            .swept(state.entries.map { DirectoryWatcher.Observation(name: $0.key.bytes, seen: $0.value.seen) })
+            if let untold = state.untold {
+                state.untold = []
+                return .changed(
+                    untold.map {
+                        DirectoryWatcher.Observation(name: $0.bytes, seen: state.entries[$0]?.seen ?? .absent)
+                    })
+            }
+            return .swept(
+                state.entries.map { DirectoryWatcher.Observation(name: $0.key.bytes, seen: $0.value.seen) })
         }
     }
 

@@ -145,9 +145,10 @@ extension Call {
 private func renew(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) async throws(Problem) -> Response {
     _ = try Query(call.target, allowing: [])
     let name = try call.namespaceName()
+    let precondition = try call.precondition()
     _ = try Fields(body: body, depth: call.admission.limits.jsonDepth, allowing: [])
     do throws(NamespaceError) {
-        return .namespace(try await manager.renew(name, by: call.authority))
+        return .namespace(try await manager.renew(name, if: precondition, by: call.authority))
     } catch {
         throw Problem(error)
     }
@@ -159,8 +160,9 @@ private func delete(_ call: Call, _ manager: NamespaceManager) async throws(Prob
     let query = try Query(call.target, allowing: ["ifUnused"])
     let name = try call.namespaceName()
     let ifUnused = try query.flag("ifUnused")
+    let precondition = try call.precondition()
     do throws(NamespaceError) {
-        try await manager.delete(name, ifUnused: ifUnused, by: call.authority)
+        try await manager.delete(name, ifUnused: ifUnused, if: precondition, by: call.authority)
         return Response(status: .noContent)
     } catch {
         throw Problem(error)

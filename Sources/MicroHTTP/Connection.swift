@@ -164,8 +164,11 @@ private func collectHeader(
         return .YES
     }
     // White space behind a value is none of it (RFC 9112, section 5); libmicrohttpd takes away what is before it.
+    // It does not take away what is behind it, and so does not know a coding that has some: neither may we.
     var end = valueBytes.count
-    while end > 0, unsafe valueBytes[end - 1] == 0x20 || valueBytes[end - 1] == 0x09 { end -= 1 }
+    if name != .transferEncoding {
+        while end > 0, unsafe valueBytes[end - 1] == 0x20 || valueBytes[end - 1] == 0x09 { end -= 1 }
+    }
     unsafe collector.pointee.fields.append(name, String(decoding: valueBytes.prefix(end), as: UTF8.self))
     return .YES
 }

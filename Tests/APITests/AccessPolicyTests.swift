@@ -82,7 +82,10 @@ struct AccessPolicyTests {
 
     @Test(
         "A rule for certificates has one form",
-        arguments: ["", "CN=lab", "=viewer", "DNS:=viewer", "lab=viewer", "CN=lab,=viewer", "CN=lab=root"])
+        arguments: [
+            "", "CN=lab", "=viewer", "DNS:=viewer", "lab=viewer", "CN=lab,=viewer", "CN=lab=root",
+            "IP:192.0.2.1=viewer",
+        ])
     func badCertificateRules(_ text: String) { #expect(CertificateRule(text) == nil) }
 
     @Test("Where nobody is asked, whoever presents nothing may do everything, and what is presented must be valid")

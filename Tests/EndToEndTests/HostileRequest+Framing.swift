@@ -64,6 +64,12 @@ extension HostileRequest {
             "Transfer-Encoding 'chunked\u{b}'", post("Transfer-Encoding: chunked\u{b}\r\n\r\n0\r\n\r\n"),
             .problem(400, "malformed-request"), .closed),
         HostileRequest(
+            "Transfer-Encoding with space behind it", post("Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n"),
+            .problem(400, "malformed-request"), .closed),
+        HostileRequest(
+            "Transfer-Encoding with a tab behind it", post("Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n"),
+            .problem(400, "malformed-request"), .closed),
+        HostileRequest(
             "Transfer-Encoding ''", post("Transfer-Encoding: \r\n\r\n0\r\n\r\n"), .problem(400, "malformed-request"),
             .closed),
         HostileRequest(

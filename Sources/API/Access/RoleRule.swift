@@ -48,7 +48,7 @@ package struct CertificateRule: Sendable, Equatable {
         guard let (name, role) = Role.split(text), !name.isEmpty else { return nil }
         self.name = name
         self.role = role
-        if let kind = ["DNS:", "URI:", "email:", "IP:"].first(where: { name.hasPrefix($0) }) {
+        if let kind = ["DNS:", "URI:", "email:"].first(where: { name.hasPrefix($0) }) {
             guard name.utf8.count > kind.utf8.count else { return nil }
             isOfSubject = false
             pattern = name

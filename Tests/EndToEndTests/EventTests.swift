@@ -67,7 +67,7 @@ struct EventTests {
         }
     }
 
-    @Test("A stream resumes after the revision that it is given, by query or by header; the query wins")
+    @Test("A stream resumes after the revision that it is given, by query or by header; the header wins")
     func resume() async throws {
         try await withDaemon { daemon in
             let begin = try #require(try await daemon.send("GET", Self.collection).json["revision"]?.int)
@@ -78,7 +78,7 @@ struct EventTests {
             let middle = all.events[1].revision
             let openings = [
                 ("?since=\(middle)", []), ("", ["Last-Event-ID: \(middle)"]),
-                ("?since=\(middle)", ["Last-Event-ID: \(begin)"]),
+                ("?since=\(begin)", ["Last-Event-ID: \(middle)"]),
             ]
             for (query, headers) in openings {
                 let rest = try await daemon.collectEvents(query, headers: headers)

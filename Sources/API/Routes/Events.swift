@@ -18,7 +18,8 @@ private let pollLimit = 256
 private func follow(_ call: Call, _ log: EventLog) async throws(Problem) -> Response {
     let query = try Query(call.target, allowing: ["since", "wait"])
     var since = try query.revision("since")
-    if since == nil { since = try lastEventID(call) }
+    // An EventSource keeps its URL when it connects again: the query is where it once began.
+    if let last = try lastEventID(call) { since = last }
     guard query.bytes("wait") != nil else { return try stream(log, since: since) }
     let seconds = try query.integer("wait", in: 1...60, default: 60)
     guard let since else {

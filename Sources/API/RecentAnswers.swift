@@ -95,21 +95,13 @@ final class RecentAnswers: Sendable {
             state.looks[target] = shared
             return (shared, true)
         }
-        guard isFirst, let shared else {
-            if let response = await shared?.response() { return response }
-            let response = try await look()
-            keep(response, to: target, since: moment)
-            return response
-        }
-        do throws(Problem) {
-            let response = try await look()
-            keep(response, to: target, since: moment)
-            end(shared, target, with: response.status == .ok ? response : nil)
-            return response
-        } catch {
-            end(shared, target, with: nil)
-            throw error
-        }
+        if !isFirst, let response = await shared?.response() { return response }
+        var found: Response?
+        defer { if isFirst, let shared { end(shared, target, with: found) } }
+        let response = try await look()
+        keep(response, to: target, since: moment)
+        if response.status == .ok { found = response }
+        return response
     }
 
     private func end(_ look: SharedLook, _ target: RequestTarget, with response: Response?) {

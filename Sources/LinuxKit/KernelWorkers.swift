@@ -186,7 +186,8 @@ package final class KernelWorkers: Sendable {
     /// Waits for a job; nil tells the thread to end.
     private func next(_ wakeUp: DispatchSemaphore, on thread: inout KernelThread) -> Job? {
         let delay = preparation?.delay
-        watchForJob(for: min(delay ?? Self.watchTime, Self.watchTime))
+        let isPrepared = delay.map { $0 > Self.watchTime } ?? false
+        watchForJob(for: min(delay ?? Self.watchTime, Self.watchTime), apart: isPrepared)
         if let delay, delay <= Self.watchTime { prepare(isUrgent: true, on: &thread) }
         return thread.isHome ? sleep(wakeUp, on: &thread) : nil
     }
@@ -292,8 +293,12 @@ package final class KernelWorkers: Sendable {
     /// makes one request after the other takes. Waking up takes half of that, and leaves the caches cold.
     private static let watchTime = Duration.microseconds(200)
 
-    private func watchForJob(for time: Duration) {
+    ///
+    /// - Parameter apart: Whether to do so on another processor than the one that jobs come from. What takes longer than
+    ///   the move is better left where the kernel has put it.
+    private func watchForJob(for time: Duration, apart: Bool) {
         guard state.withLock({ $0.idle.count == $0.threads - 1 && $0.threads > 1 }) else { return }
+        if apart { leaveCallersProcessor() }
         let start = SystemTime.monotonicNanoseconds
         defer { lastLook.store(0, ordering: .relaxed) }
         while queueLength.load(ordering: .relaxed) == 0, Self.time(since: start) < time {
@@ -301,6 +306,15 @@ package final class KernelWorkers: Sendable {
             // The client may be waiting for this very processor, to send what is looked out for.
             sched_yield()
         }
+    }
+
+    /// Goes to another processor, where there is one, if jobs come from this one: looking out, it would be in the way of
+    /// who brings the next. sched_yield(2) gives way to threads of the same group alone (`sched_autogroup`, cgroups).
+    private func leaveCallersProcessor() {
+        let caller = callersProcessor.load(ordering: .relaxed)
+        guard caller >= 0, caller == clinux_processor(), clinux_avoid_processor(0, caller) == 0 else { return }
+        // It is there now, and where to go from there is the kernel's to say.
+        _ = clinux_avoid_processor(0, -1)
     }
 
     private static func time(since earlier: UInt64) -> Duration {

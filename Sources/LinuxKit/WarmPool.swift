@@ -225,6 +225,11 @@ extension WarmPool {
     /// Whether one is being made now.
     package var isMaking: Bool { state.withLockIfAvailable { $0.making != nil } ?? false }
 
+    /// Whether one of a kind is there to be taken and none is being made.
+    package func isReady(up: Bool) -> Bool {
+        state.withLockIfAvailable { $0.making == nil && !(up ? $0.up : $0.down).isEmpty } ?? false
+    }
+
     /// Makes one namespace, or looks at settings and memory again if that is due.
     package func perform(on thread: inout KernelThread) {
         let start = ContinuousClock.now

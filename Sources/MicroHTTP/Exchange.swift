@@ -44,7 +44,7 @@ final class Exchange: Sendable {
     private static let patience = 1024 * 1024
 
     private let state = Mutex(State())
-    /// Whether a job or the answer has come since the answer was said to be near.
+    /// Whether a job or the answer has come since the connection's thread began to look out for it.
     private let hasNews = Atomic<Bool>(false)
     private let server: ServerCore
     /// The connection's; nil where there was no memory for one, and the connection is cut.
@@ -224,8 +224,10 @@ final class Exchange: Sendable {
                     return .queue(response)
                 }
                 if let end = state.watchEnd {
+                    // Whoever brings news waits for the lock, and is seen by the watch.
+                    hasNews.store(false, ordering: .relaxed)
+                    if ContinuousClock.now < end { return .watch(until: end) }
                     state.watchEnd = nil
-                    return .watch(until: end)
                 }
                 // Under the lock: whoever brings a job or the answer either is seen above or sees the suspension.
                 state.isSuspended = server.suspend(self, connection)
@@ -265,15 +267,14 @@ final class Exchange: Sendable {
         }
     }
 
-    /// Wakes the connection's thread for an answer that is not there yet: waking it takes longer than the rest of the
-    /// answer does.
+    /// Has the connection's thread look out for an answer that is not there yet, and wakes it if it sleeps: that takes
+    /// longer than the rest of the answer does.
     func answerIsNear() {
         let isWaiting = state.withLock { state in
-            guard case .running = state.phase, state.isSuspended else { return false }
+            guard case .running = state.phase else { return false }
             state.watchEnd = .now + Self.watchTime
-            hasNews.store(false, ordering: .relaxed)
-            state.isSuspended = false
-            return true
+            defer { state.isSuspended = false }
+            return state.isSuspended
         }
         if isWaiting { server.suspendedConnection(of: self)?.resume() }
     }

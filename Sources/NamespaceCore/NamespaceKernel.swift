@@ -119,6 +119,10 @@ package final class LinuxKernel: NamespaceKernel {
     ) async -> [Result<NamespaceStatus, SystemError>] {
         // Nobody waits for a batch by the moment, and it would leave nothing for those who do.
         let preferred = orders.count == 1 ? pool : nil
+        // All that is left to do then takes less than to wake up for the answer.
+        if let order = orders.first, preferred?.isReady(for: order.kind) == true, workers.queuedJobs == 0 {
+            order.isNearlyDone?()
+        }
         do throws(SystemError) {
             return try await workers.run(as: KernelWorkers.lengthy) { [namespaces, pool] (thread) throws(SystemError) in
                 var results: [Result<NamespaceStatus, SystemError>] = []
@@ -255,6 +259,16 @@ extension SystemError {
         switch (operation, errno) {
         case (.bindMount, .noSuchFileOrDirectory), (.statx, .noSuchFileOrDirectory), (.verifyMount, _): true
         default: false
+        }
+    }
+}
+
+extension WarmPool {
+    /// Whether what is asked for is there, and no thread is making another one.
+    fileprivate func isReady(for kind: Creation.Kind) -> Bool {
+        switch kind {
+        case .new(let loopback): isReady(up: loopback == .up)
+        case .existing: false
         }
     }
 }

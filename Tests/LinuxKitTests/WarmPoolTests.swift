@@ -59,6 +59,7 @@ struct WarmPoolTests {
             try await bench.settle(at: bench.pool.facts.capacity)
             #expect(!bench.pool.isAllOfKind(up: true) && !bench.pool.isAllOfKind(up: false))
             try await bench.fill(up: true)
+            #expect(bench.pool.isReady(up: true) && !bench.pool.isReady(up: false))
             let before = bench.pool.facts
             #expect(try await bench.create("cold", up: false).isLoopbackUp == false)
             #expect(bench.pool.facts.hits == before.hits)

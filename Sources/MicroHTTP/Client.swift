@@ -19,6 +19,8 @@ public struct Client: Sendable, Equatable {
     /// The certificate that the client has proved to hold, if the server's client authorities vouch for it now. A
     /// client that has presented another one is not asked about: see ``Refusal/certificateRefused(_:)``.
     public let certificate: ClientCertificate?
+    /// What accounts are kept by when nothing else is known of it: `uid:UID`, `address:ADDRESS`, or the transport.
+    public let name: String
 
     /// Describes a client.
     public init(
@@ -28,6 +30,8 @@ public struct Client: Sendable, Equatable {
         self.peer = peer
         self.address = address
         self.certificate = certificate
+        // Here, since a connection's requests share it.
+        name = peer.map { "uid:\($0.user)" } ?? address.map { "address:\($0)" } ?? "\(transport)"
     }
 
     /// The same client, now that it has presented something.

@@ -36,7 +36,7 @@ final class LiveConnection: Sendable {
     /// What the target of a request is. Whoever keeps a connection mostly asks for the same thing again.
     func target(parsing raw: UnsafeRawBufferPointer) throws(RequestTarget.Malformation) -> RequestTarget {
         let known = latestTarget.withLock { latest in
-            latest.flatMap { unsafe raw.elementsEqual($0.raw) ? $0.parsed : nil }
+            latest.flatMap { unsafe Self.areEqual(raw, $0.raw) ? $0.parsed : nil }
         }
         if let known { return known }
         let parsed = unsafe try RequestTarget(parsing: raw)
@@ -45,6 +45,15 @@ final class LiveConnection: Sendable {
             latestTarget.withLock { $0 = unsafe (Array(raw), parsed) }
         }
         return parsed
+    }
+
+    private static func areEqual(_ raw: UnsafeRawBufferPointer, _ other: [UInt8]) -> Bool {
+        guard raw.count == other.count else { return false }
+        return unsafe other.withUnsafeBytes { other in
+            guard let start = raw.baseAddress, let otherStart = other.baseAddress else { return true }
+            // SAFETY: both have as many bytes.
+            return unsafe memcmp(start, otherStart, raw.count) == 0
+        }
     }
 
     /// The longest target that is remembered, in bytes, and the most segments and items of a query.

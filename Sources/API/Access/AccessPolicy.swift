@@ -47,12 +47,12 @@ package struct AccessPolicy: Sendable {
     /// - Throws: `.unauthenticated` for who is not known, `.forbidden` for who is and has no role.
     func principal(of request: Request) throws(Problem) -> Principal {
         let client = request.client
-        if client.transport == .unix { return try principal(of: client.peer) }
+        if client.transport == .unix { return try principal(onSocket: client) }
         if let field = request.headerFields[.authorization] { return try principal(presenting: field) }
         let rule = client.certificate.flatMap { certificate in certificates.first { $0.matches(certificate) } }
         if let rule { return Principal(name: "certificate:\(rule.name)", role: rule.role) }
         if allowsUnauthenticatedTCP {
-            return Principal(name: "address:\(client.address ?? "unknown")", role: .admin)
+            return Principal(name: client.name, role: .admin)
         }
         guard client.certificate == nil else {
             throw Problem(
@@ -61,13 +61,12 @@ package struct AccessPolicy: Sendable {
         throw Problem.unauthenticated("Present a token: Authorization: Bearer TOKEN; netnsd token new makes one.")
     }
 
-    private func principal(of peer: Peer?) throws(Problem) -> Principal {
-        let name = peer.map { "uid:\($0.user)" } ?? "unix"
-        guard !peers.isEmpty, peer?.user != 0 else { return Principal(name: name, role: .admin) }
-        guard let role = peer.flatMap(peers.role(of:)) else {
-            throw Problem(.forbidden, "No --peer gives \(name) a role.", right: .read)
+    private func principal(onSocket client: Client) throws(Problem) -> Principal {
+        guard !peers.isEmpty, client.peer?.user != 0 else { return Principal(name: client.name, role: .admin) }
+        guard let role = client.peer.flatMap(peers.role(of:)) else {
+            throw Problem(.forbidden, "No --peer gives \(client.name) a role.", right: .read)
         }
-        return Principal(name: name, role: role)
+        return Principal(name: client.name, role: role)
     }
 
     private func principal(presenting field: String) throws(Problem) -> Principal {

@@ -5,14 +5,14 @@ package import MicroHTTP
 /// address (DNS rebinding) sends a name of its own.
 package struct AllowedHosts: Sendable {
     private var names: Set<String>
-    /// What clients that ask by the address they connect to send, as they send it.
-    private let usual: Set<String>
+    /// What clients that ask by the address they connect to send, as they send it. There are few.
+    private let usual: [String]
     /// Whether a listener takes any address of the host: then every address is ours. A page has a name, not an address.
     private let takesAddresses: Bool
 
     /// - Parameter extra: Names besides those of the listeners.
     package init(_ listeners: [ListenAddress], extra: [String] = []) {
-        usual = Set(listeners.compactMap(\.authority))
+        usual = listeners.compactMap(\.authority)
         let hosts = listeners.compactMap { if case .tcp(let host, _) = $0.bound { Self.normalized(host) } else { nil } }
         names = Set(hosts).union(extra.map(Self.normalized))
         takesAddresses = hosts.contains { ["0.0.0.0", "::"].contains($0) }

@@ -12,8 +12,13 @@ package protocol Preparation: Sendable {
     /// Whether more of it is wanted at once.
     var isPressing: Bool { get }
 
-    /// Takes what calls an idle thread at once, for when a piece of the work is wanted sooner than that.
-    func setCall(_ call: @escaping @Sendable () -> Void)
+    /// Takes what calls an idle thread at once, for when a piece of the work is wanted sooner than that, and what tells
+    /// whether jobs wait for a thread.
+    func attach(call: @escaping @Sendable () -> Void, hasQueue: @escaping @Sendable () -> Bool)
+
+    /// Told when a job that takes its time has found no thread free. A job that waits for a piece of the work is better
+    /// done without.
+    func jobIsWaiting()
 
     /// Does one piece. Jobs that arrive meanwhile are other threads', or wait.
     func perform(on thread: inout KernelThread)
@@ -68,7 +73,9 @@ package final class KernelWorkers: Sendable {
         precondition(count > 0, "a pool without threads would never run a job")
         self.preparation = preparation
         home = try HomeNamespace()
-        preparation?.setCall { [weak self] in self?.callForPreparation() }
+        preparation?.attach(
+            call: { [weak self] in self?.callForPreparation() },
+            hasQueue: { [weak self] in (self?.queuedJobs ?? 0) > 0 })
         for _ in 0..<count { try startThread() }
     }
 
@@ -120,14 +127,16 @@ package final class KernelWorkers: Sendable {
     /// Queues a job and wakes a thread for it if one sleeps; false says that the pool has been stopped.
     private func submit(_ job: @escaping Job, _ priority: JobPriority) -> Bool {
         callersProcessor.store(clinux_processor(), ordering: .relaxed)
-        let (isAccepted, sleeper) = state.withLock { state -> (Bool, DispatchSemaphore?) in
-            guard !state.isStopping else { return (false, nil) }
+        let (isAccepted, sleeper, isLeft) = state.withLock { state -> (Bool, DispatchSemaphore?, Bool) in
+            guard !state.isStopping else { return (false, nil, false) }
             state.queue.append(job, priority)
             queueLength.store(state.queue.count, ordering: .relaxed)
-            if state.queue.count == 1, isWatched { return (true, nil) }
-            return (true, state.idle.popLast())
+            if state.queue.count == 1, isWatched { return (true, nil, false) }
+            let sleeper = state.idle.popLast()
+            return (true, sleeper, sleeper == nil)
         }
         sleeper?.signal()
+        if isLeft, priority == .lengthy { preparation?.jobIsWaiting() }
         return isAccepted
     }
 

@@ -3,6 +3,26 @@ import Glibc
 import Synchronization
 import SystemPackage
 
+/// A create that waits for the namespace that is being made.
+final class WaitingCreate: Sendable {
+    private let hasEnded = DispatchSemaphore(value: 0)
+    private let given = Mutex<WarmNamespace?>(nil)
+
+    /// Ends the wait, once.
+    func end(with namespace: WarmNamespace?) {
+        given.withLock { $0 = namespace }
+        hasEnded.signal()
+    }
+
+    /// Waits for no longer than that; false says that it has not ended.
+    func isOver(within time: DispatchTimeInterval) -> Bool { hasEnded.wait(timeout: .now() + time) == .success }
+
+    func waitForEnd() { hasEnded.wait() }
+
+    /// What it ended with.
+    func take() -> WarmNamespace? { given.withLock { $0.take() } }
+}
+
 extension WarmPool {
     /// A namespace for a create to give its name to; nil when there is none that would do, or its settings are old by
     /// now.
@@ -10,13 +30,16 @@ extension WarmPool {
     /// - Parameter up: Whether it is to have loopback up. One that has not may be answered nevertheless: to raise it is
     ///   dear, and a fraction of making another one.
     func take(up: Bool) -> WarmNamespace? {
-        let isOfBurst = noteAndWaitForOne(up: up)
+        let (given, isOfBurst) = noteAndWaitForOne(up: up)
         var outdated: [WarmNamespace] = []
         let (taken, call) = state.withLock { state -> (WarmNamespace?, (@Sendable () -> Void)?) in
             guard !state.wanted.isEmpty else { return (nil, nil) }
-            if state.size > 0, state.settings?.haveChanged() ?? true { outdated = state.drop(.settings) }
+            var given = given
+            if given != nil || state.size > 0, state.settings?.haveChanged() ?? true {
+                outdated = state.drop(.settings, given.take())
+            }
             state.askedAt = .now
-            let taken = up ? state.up.popLast() ?? state.down.popLast() : state.down.popLast()
+            let taken = given ?? state.popLast(up: up) ?? (up ? state.popLast(up: false) : nil)
             if taken == nil { state.facts.misses += 1 } else { state.facts.hits += 1 }
             // The next create of a burst will find it made, or nearly; also after one that found none, which otherwise
             // would be followed by others as slow.
@@ -30,21 +53,32 @@ extension WarmPool {
     }
 
     /// Notes what is asked for, and lets it be made if it is being made already: that will end sooner than another one
-    /// begun now. Tells whether another one was asked for a moment before.
-    private func noteAndWaitForOne(up: Bool) -> Bool {
-        let (made, isOfBurst) = state.withLock { state -> (DispatchSemaphore?, Bool) in
+    /// begun now, unless this thread is needed for something else. Tells whether another one was asked for a moment
+    /// before.
+    private func noteAndWaitForOne(up: Bool) -> (given: WarmNamespace?, isOfBurst: Bool) {
+        let (waiting, isOfBurst) = state.withLock { state -> (WaitingCreate?, Bool) in
             guard !state.wanted.isEmpty else { return (nil, false) }
             state.wanted.note(up: up)
             let now = ContinuousClock.now
             defer { state.askedAt = now }
             let isOfBurst = now - state.askedAt < Self.burstPause
-            guard state.making == up, state.down.isEmpty, !up || state.up.isEmpty else { return (nil, isOfBurst) }
-            let made = DispatchSemaphore(value: 0)
-            state.waiting.append(made)
-            return (made, isOfBurst)
+            guard state.making == up, state.down.isEmpty, !up || state.up.isEmpty, state.waiting == nil,
+                state.hasQueue?() != true
+            else { return (nil, isOfBurst) }
+            let waiting = WaitingCreate()
+            state.waiting = waiting
+            return (waiting, isOfBurst)
         }
-        _ = made?.wait(timeout: .now() + Self.patienceForOne)
-        return isOfBurst
+        guard let waiting else { return (nil, isOfBurst) }
+        if !waiting.isOver(within: Self.patienceForOne) {
+            let isForgotten = state.withLock { state in
+                defer { if state.waiting === waiting { state.waiting = nil } }
+                return state.waiting === waiting
+            }
+            // Whoever has taken it is about to end it.
+            if !isForgotten { waiting.waitForEnd() }
+        }
+        return (waiting.take(), isOfBurst)
     }
 
     /// How long one that is being made may take, to be worth waiting for.

@@ -60,14 +60,16 @@ package final class WarmPool: Preparation {
         var settings: InheritedSettings?
         /// Calls a thread to make one at once.
         var call: (@Sendable () -> Void)?
+        /// Whether jobs wait for a thread.
+        var hasQueue: (@Sendable () -> Bool)?
         var facts = Facts()
         var up: [WarmNamespace] = []
         var down: [WarmNamespace] = []
         var wanted: Demand
         /// Which kind is being made.
         var making: Bool?
-        /// What is signalled when that has ended.
-        var waiting: [DispatchSemaphore] = []
+        /// The create that is to have it.
+        var waiting: WaitingCreate?
         /// How often a setting had been written when that began.
         var writesBefore = 0
         /// What was given a name while one was being made, which may be that one.
@@ -220,7 +222,11 @@ extension WarmPool {
     /// How long after one create the next one of a burst comes at the latest.
     static let burstPause = Duration.milliseconds(1)
 
-    package func setCall(_ call: @escaping @Sendable () -> Void) { state.withLock { $0.call = call } }
+    package func attach(call: @escaping @Sendable () -> Void, hasQueue: @escaping @Sendable () -> Bool) {
+        state.withLock { ($0.call, $0.hasQueue) = (call, hasQueue) }
+    }
+
+    package func jobIsWaiting() { state.withLock { $0.waiting.take() }?.end(with: nil) }
 
     /// Whether one is being made now.
     package var isMaking: Bool { state.withLockIfAvailable { $0.making != nil } ?? false }
@@ -258,11 +264,13 @@ extension WarmPool {
         // A thread that is lost for this must not be followed by all the others.
         if !thread.isHome { result = .failure(SystemError(.setns, errno: .notPermitted)) }
         refills.add(nanoseconds: SystemTime.monotonicNanoseconds - begin)
-        let (excess, waiting) = state.withLock { state in
-            defer { state.waiting = [] }
-            return (state.store(result, up: kind), state.waiting)
+        let (excess, waiting, given) = state.withLock { state in
+            let excess = state.store(result, up: kind)
+            // To that very create: another one would be there before it has woken up.
+            let waiting = state.waiting.take()
+            return (excess, waiting, waiting == nil ? nil : state.popLast(up: kind))
         }
-        for create in waiting { create.signal() }
+        waiting?.end(with: given)
         withExtendedLifetime(excess) {}
     }
 
@@ -296,14 +304,18 @@ extension WarmPool.State {
         return up.count < wantedUp
     }
 
+    mutating func popLast(up isUp: Bool) -> WarmNamespace? { isUp ? up.popLast() : down.popLast() }
+
     fileprivate mutating func empty() -> [WarmNamespace] {
         defer { (up, down) = ([], []) }
         return up + down
     }
 
-    mutating func drop(_ cause: WarmPool.Cause) -> [WarmNamespace] {
-        count(size, cause)
-        return empty()
+    /// Drops all, and another one.
+    mutating func drop(_ cause: WarmPool.Cause, _ other: WarmNamespace? = nil) -> [WarmNamespace] {
+        let dropped = empty() + (other.map { [$0] } ?? [])
+        count(dropped.count, cause)
+        return dropped
     }
 
     private mutating func count(_ number: Int, _ cause: WarmPool.Cause) { facts.drops[cause, default: 0] += number }

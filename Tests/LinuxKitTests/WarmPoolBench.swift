@@ -118,6 +118,8 @@ final class SlowPreparation: Preparation {
     let call = Mutex<(@Sendable () -> Void)?>(nil)
     let hasBegun = Mutex(false)
     let isDone = Mutex(false)
+    /// How often a job has found no thread.
+    let waits = Mutex(0)
     private let isUrgent: Bool
 
     init(isUrgent: Bool) { self.isUrgent = isUrgent }
@@ -125,7 +127,11 @@ final class SlowPreparation: Preparation {
     var delay: Duration? { isUrgent || hasBegun.withLock { $0 } ? nil : .milliseconds(100) }
     var isPressing: Bool { false }
 
-    func setCall(_ call: @escaping @Sendable () -> Void) { self.call.withLock { $0 = call } }
+    func attach(call: @escaping @Sendable () -> Void, hasQueue _: @escaping @Sendable () -> Bool) {
+        self.call.withLock { $0 = call }
+    }
+
+    func jobIsWaiting() { waits.withLock { $0 += 1 } }
 
     func perform(on _: inout KernelThread) {
         hasBegun.withLock { $0 = true }

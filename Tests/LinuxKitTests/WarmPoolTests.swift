@@ -221,11 +221,35 @@ struct WarmPoolTests {
         pool.state.withLock { $0.making = true }
         let start = ContinuousClock.now
         #expect(pool.take(up: false) == nil)
-        #expect(pool.state.withLock { $0.waiting.isEmpty })
         #expect(pool.take(up: true) == nil)
-        #expect(pool.state.withLock { $0.waiting.count } == 1)
         #expect(ContinuousClock.now - start >= .microseconds(700))
+        #expect(pool.state.withLock { $0.waiting == nil })
         #expect(pool.facts.misses == 2)
+    }
+
+    @Test("a create does not wait while there is something else for its thread to do, nor where another one waits")
+    func impatience() throws {
+        let pool = try WarmPool(capacity: 1)
+        defer { pool.close() }
+        let hasQueue = Mutex(true)
+        pool.attach(call: {}, hasQueue: { hasQueue.withLock(\.self) })
+        pool.state.withLock { $0.making = true }
+        #expect(Self.leastTime(ofTakingFrom: pool) < .microseconds(700))
+        hasQueue.withLock { $0 = false }
+        #expect(Self.leastTime(ofTakingFrom: pool) >= .microseconds(700))
+        let waiting = WaitingCreate()
+        pool.state.withLock { $0.waiting = waiting }
+        #expect(Self.leastTime(ofTakingFrom: pool) < .microseconds(700))
+        #expect(!waiting.isOver(within: .microseconds(0)))
+        pool.jobIsWaiting()
+        #expect(waiting.isOver(within: .microseconds(0)) && waiting.take() == nil)
+        #expect(pool.state.withLock { $0.waiting == nil })
+    }
+
+    /// The least of several: this thread may be kept from the processor at any time.
+    private static func leastTime(ofTakingFrom pool: WarmPool) -> Duration {
+        let clock = ContinuousClock()
+        return (0..<20).map { _ in clock.measure { #expect(pool.take(up: true) == nil) } }.min() ?? .zero
     }
 
     @Test("the latest creates, as many as the pool holds, say of which kind it has how many")
@@ -247,7 +271,7 @@ struct WarmPoolTests {
         let calls = Mutex(0)
         let pool = try WarmPool(capacity: 4)
         defer { pool.close() }
-        pool.setCall { calls.withLock { $0 += 1 } }
+        pool.attach(call: { calls.withLock { $0 += 1 } }, hasQueue: { false })
         let workers = try KernelWorkers(count: 1)
         // A new pool has more important things to do.
         try await Task.sleep(for: .milliseconds(60))
@@ -275,7 +299,7 @@ struct WarmPoolTests {
         let calls = Mutex(0)
         let small = try WarmPool(capacity: 4, availableMemory: { 0 })
         defer { small.close() }
-        small.setCall { calls.withLock { $0 += 1 } }
+        small.attach(call: { calls.withLock { $0 += 1 } }, hasQueue: { false })
         for up in [true, false] {
             small.state.withLock { state in
                 state.restsUntil = .now
@@ -299,22 +323,22 @@ struct WarmPoolTests {
         #expect(pool.state.withLock { !$0.isShort })
     }
 
-    @Test("whoever waits is told when one has been made")
+    @Test("whoever waits gets the one that has been made")
     func made() async throws {
         let pool = try WarmPool(capacity: 1)
         defer { pool.close() }
         let workers = try KernelWorkers(count: 1)
         // A new pool has more important things to do.
         try await Task.sleep(for: .milliseconds(60))
-        let waiting = DispatchSemaphore(value: 0)
-        pool.state.withLock { $0.waiting = [waiting] }
-        let isTold = try await workers.run { (thread) throws(SystemError) in
-            pool.perform(on: &thread)
-            return waiting.wait(timeout: .now()) == .success
-        }
+        let waiting = WaitingCreate()
+        pool.state.withLock { $0.waiting = waiting }
+        try await workers.run { (thread) throws(SystemError) in pool.perform(on: &thread) }
+        #expect(waiting.isOver(within: .microseconds(0)))
+        #expect(waiting.take() != nil)
+        #expect(pool.facts.size == 0)
+        #expect(pool.state.withLock { $0.waiting == nil })
+        try await workers.run { (thread) throws(SystemError) in pool.perform(on: &thread) }
         await workers.stop()
-        #expect(isTold)
-        #expect(pool.state.withLock { $0.waiting.isEmpty })
         #expect(pool.take(up: true) != nil)
     }
 
@@ -355,6 +379,29 @@ struct WarmPoolTests {
             restored = try await processors(of: workers)
         }
         await workers.stop()
+    }
+
+    @Test("what prepares is told of a job that takes its time and has found no thread, and of no other")
+    func told() async throws {
+        let preparation = SlowPreparation(isUrgent: true)
+        let workers = try KernelWorkers(count: 1, preparation: preparation)
+        let end = DispatchSemaphore(value: 0)
+        async let busy: Void = workers.run(as: .lengthy) { (_) throws(SystemError) in end.wait() }
+        for _ in 0..<1000 where workers.runningJobs < 1 { try await Task.sleep(for: .milliseconds(1)) }
+        // A thread that has only just been started is not free either.
+        preparation.waits.withLock { $0 = 0 }
+        async let look: Void = workers.run(as: .interactive) { (_) throws(SystemError) in }
+        for _ in 0..<1000 where workers.queuedJobs < 1 { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(preparation.waits.withLock(\.self) == 0)
+        async let create: Void = workers.run(as: .lengthy) { (_) throws(SystemError) in }
+        for _ in 0..<1000 where preparation.waits.withLock({ $0 < 1 }) { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(preparation.waits.withLock(\.self) == 1)
+        end.signal()
+        try await busy
+        try await look
+        try await create
+        await workers.stop()
+        #expect(preparation.waits.withLock(\.self) == 1)
     }
 
     /// The processors that a job may have.

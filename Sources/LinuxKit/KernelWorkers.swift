@@ -90,6 +90,9 @@ package final class KernelWorkers: Sendable {
     /// How many jobs have a thread.
     package var runningJobs: Int { working.load(ordering: .relaxed) }
 
+    /// Whether a job would be begun at once, and have the processors to itself.
+    package var areIdle: Bool { runningJobs == 0 && queuedJobs == 0 }
+
     /// Runs `body` on the next free thread and answers what it returned or threw.
     ///
     /// Once queued, the job runs to its end even if the calling task is cancelled: a half-made namespace would be worse

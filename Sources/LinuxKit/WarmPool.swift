@@ -226,7 +226,11 @@ extension WarmPool {
         state.withLock { ($0.call, $0.hasQueue) = (call, hasQueue) }
     }
 
-    package func jobIsWaiting() { state.withLock { $0.waiting.take() }?.end(with: nil) }
+    package func jobIsWaiting() {
+        // Not worth a wait: the create that does not hear of it waits for less than a millisecond.
+        let waiting = state.withLockIfAvailable { $0.waiting.take() } ?? nil
+        waiting?.end(with: nil)
+    }
 
     /// Whether one is being made now.
     package var isMaking: Bool { state.withLockIfAvailable { $0.making != nil } ?? false }

@@ -226,8 +226,7 @@ final class Exchange: Sendable {
                 if let end = state.watchEnd {
                     // Whoever brings news waits for the lock, and is seen by the watch.
                     hasNews.store(false, ordering: .relaxed)
-                    if ContinuousClock.now < end { return .watch(until: end) }
-                    state.watchEnd = nil
+                    return .watch(until: end)
                 }
                 // Under the lock: whoever brings a job or the answer either is seen above or sees the suspension.
                 state.isSuspended = server.suspend(self, connection)
@@ -239,7 +238,8 @@ final class Exchange: Sendable {
             case .queue(let response):
                 let isLast = server.isDraining || account?.isUsedUp ?? false
                 return queue(response, on: connection, close: isLast)
-            case .watch(let end): watch(until: end)
+            case .watch(let end):
+                if !hasSeenNews(until: end) { state.withLock { $0.watchEnd = nil } }
             case .wait: return .YES
             case .refuse(let request?): return refuse(.shuttingDown, request, on: connection)
             case .refuse(nil): return .NO
@@ -259,12 +259,19 @@ final class Exchange: Sendable {
     /// How long a thread that was told that an answer is near looks out for it.
     private static let watchTime = Duration.microseconds(150)
 
-    /// Looks out for a job or the answer, without the lock, which whoever brings one needs.
-    private func watch(until end: ContinuousClock.Instant) {
-        while !hasNews.load(ordering: .acquiring), ContinuousClock.now < end {
+    /// Looks out for a job or the answer, without the lock, which whoever brings one needs. False says that there is
+    /// none yet: its time is over, or another connection is to be resumed, perhaps by this thread, and perhaps with what
+    /// this answer waits for.
+    private func hasSeenNews(until end: ContinuousClock.Instant) -> Bool {
+        let resumptions = server.resumptions.load(ordering: .relaxed)
+        while !hasNews.load(ordering: .acquiring) {
+            guard ContinuousClock.now < end, server.resumptions.load(ordering: .relaxed) == resumptions else {
+                return false
+            }
             // Whoever brings the news, or takes the answer, may be waiting for this very processor.
             sched_yield()
         }
+        return true
     }
 
     /// Has the connection's thread look out for an answer that is not there yet, and wakes it if it sleeps: that takes

@@ -15,6 +15,8 @@ final class ServerCore: Sendable {
     private let exchanges = Atomic<Int>(0)
     private let currentCredentials: Mutex<TLSCredentials?>
     private let waiting = Mutex(Waiting())
+    /// How many suspended connections there have been to resume.
+    let resumptions = Atomic<Int>(0)
     private let streams = Mutex(Streams())
 
     /// The exchanges whose connections are suspended.
@@ -97,7 +99,8 @@ final class ServerCore: Sendable {
 
     /// The connection to resume, now that the answer is there.
     func suspendedConnection(of exchange: Exchange) -> Connection? {
-        waiting.withLock { $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange))?.connection }
+        resumptions.add(1, ordering: .relaxed)
+        return waiting.withLock { $0.exchanges.removeValue(forKey: ObjectIdentifier(exchange))?.connection }
     }
 
     /// Answers every exchange that is suspended, and lets none be suspended from now on.

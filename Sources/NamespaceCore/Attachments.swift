@@ -226,6 +226,8 @@ extension Attachments {
         return attachment
     }
 
+    /// A host may have thousands: none of the manager's business, whom this is called from.
+    @concurrent
     private func list(of name: NamespaceName) async throws(NamespaceError) -> [Attachment] {
         guard let path = path(of: name) else { return [] }
         return try await all().filter { $0.path == path }.map(\.attachment)
@@ -250,6 +252,7 @@ extension Attachments {
         }
     }
 
+    @concurrent
     private func work<Value: Sendable>(
         _ body: @escaping @Sendable () throws(CNIError) -> Value
     ) async throws(NamespaceError) -> Value {

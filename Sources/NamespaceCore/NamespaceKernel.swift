@@ -120,7 +120,7 @@ package final class LinuxKernel: NamespaceKernel {
         // Nobody waits for a batch by the moment, and it would leave nothing for those who do.
         let preferred = orders.count == 1 ? pool : nil
         // All that is left to do then takes less than to wake up for the answer.
-        if let order = orders.first, preferred?.isReady(for: order.kind) == true, workers.queuedJobs == 0 {
+        if let order = orders.first, preferred?.isReady(for: order.kind) == true, workers.areIdle {
             order.isNearlyDone?()
         }
         do throws(SystemError) {

@@ -305,6 +305,7 @@ package final class KernelWorkers: Sendable {
     /// makes one request after the other takes. Waking up takes half of that, and leaves the caches cold.
     private static let watchTime = Duration.microseconds(200)
 
+    /// Looks out for a job, for so long at most, if this thread alone is at work.
     ///
     /// - Parameter apart: Whether to do so on another processor than the one that jobs come from. What takes longer than
     ///   the move is better left where the kernel has put it.

@@ -72,8 +72,9 @@ extension WarmPool {
         guard let waiting else { return (nil, isOfBurst) }
         if !waiting.isOver(within: Self.patienceForOne) {
             let isForgotten = state.withLock { state in
-                defer { if state.waiting === waiting { state.waiting = nil } }
-                return state.waiting === waiting
+                guard state.waiting === waiting else { return false }
+                state.waiting = nil
+                return true
             }
             // Whoever has taken it is about to end it.
             if !isForgotten { waiting.waitForEnd() }

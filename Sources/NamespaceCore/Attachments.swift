@@ -252,6 +252,7 @@ extension Attachments {
         }
     }
 
+    /// Off the manager's actor, which is not to start a thread either.
     @concurrent
     private func work<Value: Sendable>(
         _ body: @escaping @Sendable () throws(CNIError) -> Value

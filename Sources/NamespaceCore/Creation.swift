@@ -15,8 +15,8 @@ package struct Creation: Sendable {
     package var leaseSeconds: Int64?
     package var authority: Authority
     package var request: RequestMark?
-    /// Called on the job's thread when the slow part is done, if nothing else is being made: the rest takes a tenth of
-    /// a millisecond.
+    /// Called when the slow part is done, or was in advance, if nothing else is being made: the rest takes a tenth of a
+    /// millisecond. On any thread, and perhaps twice.
     package var isNearlyDone: (@Sendable () -> Void)?
 
     /// How it is to be called.

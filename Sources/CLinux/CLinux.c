@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -170,6 +171,8 @@ int clinux_is_network_namespace(int descriptor) {
 // Any family will do for SO_NETNS_COOKIE and the interface ioctls; AF_UNIX is there on every kernel.
 int clinux_control_socket(void) { return answer(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)); }
 
+int clinux_network_of(int socket) { return answer(ioctl(socket, SIOCGSKNS)); }
+
 int clinux_network_cookie(int descriptor, uint64_t *cookie) {
     socklen_t size = sizeof *cookie;
     return answer(getsockopt(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size));
@@ -202,6 +205,12 @@ int clinux_loopback_raise(int descriptor) {
     if (result < 0)
         return result;
     request.ifr_flags |= IFF_UP;
+    return answer(ioctl(descriptor, SIOCSIFFLAGS, &request));
+}
+
+// Nobody has been in the namespace who could have given the interface another name, or taken its name.
+int clinux_loopback_raise_first(int descriptor) {
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     return answer(ioctl(descriptor, SIOCSIFFLAGS, &request));
 }
 

@@ -40,30 +40,22 @@ package struct NamespaceDirectory: Sendable {
         try refuseTaken(path)
         if let namespace = pool?.take(up: raisingLoopback) {
             let status = try raiseLoopback(of: namespace, to: raisingLoopback, on: &thread)
-            return try withExtendedLifetime(namespace) { () throws(SystemError) in
-                let handle = Self.handle(namespace.descriptor)
-                return try publish(handle, status, as: path, announce: announce, withdraw: withdraw)
-            }
+            return try publish(namespace.descriptor, status, as: path, announce: announce, withdraw: withdraw)
         }
         return try thread.inNewNetworkNamespace { () throws(SystemError) in
-            let status = try CurrentNamespace.status(raisingLoopback: raisingLoopback)
-            return try publish(CurrentNamespace.path, status, as: path, announce: announce, withdraw: withdraw)
+            let namespace = try NewNamespace.current(raisingLoopback: raisingLoopback)
+            return try publish(namespace.descriptor, namespace.status, as: path, announce: announce, withdraw: withdraw)
         }
     }
 
     private func raiseLoopback(
-        of namespace: WarmNamespace, to isUp: Bool, on thread: inout KernelThread
+        of namespace: NewNamespace, to isUp: Bool, on thread: inout KernelThread
     ) throws(SystemError) -> NamespaceStatus {
         guard isUp, !namespace.status.isLoopbackUp else { return namespace.status }
         let node = try Node.of(namespace.descriptor, path: CurrentNamespace.path)
         return try thread.inNetworkNamespace(namespace.descriptor, path: CurrentNamespace.path) {
             () throws(SystemError) in try CurrentNamespace.status(of: node, raisingLoopback: true)
         }
-    }
-
-    /// A path to bind a namespace from that is open.
-    private static func handle(_ namespace: borrowing OwnedDescriptor) -> FilePath {
-        FilePath("/proc/thread-self/fd/\(namespace.rawValue)")
     }
 
     /// Gives an existing network namespace a name, or leaves nothing behind; parameters and errors as for
@@ -84,13 +76,13 @@ package struct NamespaceDirectory: Sendable {
         let namespace = try source.open()
         let status = try look(into: namespace, path: source.path, on: &thread)
         pool?.disown(status.identity)
-        return try publish(Self.handle(namespace), status, as: path, announce: announce, withdraw: withdraw)
+        return try publish(namespace, status, as: path, announce: announce, withdraw: withdraw)
     }
 
     /// Mounts a namespace on a file made for it, all of it announced before; answers its status with the new mount's
     /// id.
     private func publish(
-        _ source: FilePath, _ status: NamespaceStatus, as path: FilePath,
+        _ namespace: borrowing OwnedDescriptor, _ status: NamespaceStatus, as path: FilePath,
         announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         do throws(SystemError) {
@@ -101,7 +93,7 @@ package struct NamespaceDirectory: Sendable {
             CrashPoint.fileCreated.pass()
             do throws(SystemError) {
                 var status = status
-                status.mountID = try mount(source, on: path, expecting: status.identity)
+                status.mountID = try mount(namespace, on: path, expecting: status.identity)
                 CrashPoint.namespaceMounted.pass()
                 return status
             } catch {
@@ -126,8 +118,9 @@ package struct NamespaceDirectory: Sendable {
 
     /// Answers the mount's id.
     private func mount(
-        _ source: FilePath, on path: FilePath, expecting identity: NamespaceIdentity
+        _ namespace: borrowing OwnedDescriptor, on path: FilePath, expecting identity: NamespaceIdentity
     ) throws(SystemError) -> UInt64 {
+        let source = FilePath("/proc/thread-self/fd/\(namespace.rawValue)")
         try call(.bindMount, path) {
             unsafe source.withPlatformString { source in
                 unsafe path.withPlatformString { target in unsafe clinux_bind_mount(source, target, false) }
@@ -148,7 +141,9 @@ package struct NamespaceDirectory: Sendable {
     /// Makes and drops a namespace: whether one could be created now, and if not, why.
     package func probe(mountID: UInt64, on thread: inout KernelThread) throws(SystemError) {
         try directory.verify(mountID: mountID)
-        _ = try thread.inNewNetworkNamespace { () throws(SystemError) in try CurrentNamespace.status() }
+        _ = try thread.inNewNetworkNamespace { () throws(SystemError) in
+            try NewNamespace.current(raisingLoopback: false)
+        }
     }
 
     /// Detaches every mount stacked on the name's file and unlinks it; false says that there was none.

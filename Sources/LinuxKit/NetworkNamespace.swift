@@ -46,18 +46,21 @@ enum CurrentNamespace {
     static let path: FilePath = "/proc/thread-self/ns/net"
 
     /// Raises the loopback interface if asked to, and answers what the namespace is then.
-    static func status(raisingLoopback: Bool = false) throws(SystemError) -> NamespaceStatus {
-        try status(of: try Node.at(path), raisingLoopback: raisingLoopback)
-    }
-
-    /// The same, of a namespace whose file is known already: looking it up in procfs is the dearest part.
+    ///
+    /// - Parameter node: The namespace's file: looking it up in procfs is the dearest part.
     static func status(of node: Node, raisingLoopback: Bool = false) throws(SystemError) -> NamespaceStatus {
         let socket = OwnedDescriptor(owning: try call(.socket) { clinux_control_socket() })
         if raisingLoopback { try call(.raiseLoopback) { clinux_loopback_raise(socket.rawValue) } }
-        return NamespaceStatus(
+        let isUp = try call(.readLoopback) { clinux_loopback_is_up(socket.rawValue) } != 0
+        return try status(node, socket, isLoopbackUp: isUp)
+    }
+
+    fileprivate static func status(
+        _ node: Node, _ socket: borrowing OwnedDescriptor, isLoopbackUp: Bool
+    ) throws(SystemError) -> NamespaceStatus {
+        NamespaceStatus(
             identity: NamespaceIdentity(device: node.device, inode: node.inode, cookie: try cookie(socket)),
-            isLoopbackUp: try call(.readLoopback) { clinux_loopback_is_up(socket.rawValue) } != 0, mountID: node.mountID
-        )
+            isLoopbackUp: isLoopbackUp, mountID: node.mountID)
     }
 
     private static func cookie(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> UInt64? {
@@ -68,6 +71,36 @@ enum CurrentNamespace {
             return cookie
         } catch  where error.errno.rawValue == ENOPROTOOPT {
             return nil  // before Linux 5.14
+        }
+    }
+}
+
+/// A network namespace that nobody else has been in; it dies with this, unless it is given a name before.
+final class NewNamespace: Sendable {
+    let descriptor: OwnedDescriptor
+    let status: NamespaceStatus
+
+    private init(_ descriptor: consuming OwnedDescriptor, _ status: NamespaceStatus) {
+        self.descriptor = descriptor
+        self.status = status
+    }
+
+    /// That which the calling thread has made and is in; its loopback interface is down, and is raised if asked to.
+    static func current(raisingLoopback: Bool) throws(SystemError) -> NewNamespace {
+        let socket = OwnedDescriptor(owning: try call(.socket) { clinux_control_socket() })
+        if raisingLoopback { try call(.raiseLoopback) { clinux_loopback_raise_first(socket.rawValue) } }
+        let descriptor = try open(socket)
+        let node = try Node.of(descriptor, path: CurrentNamespace.path)
+        return NewNamespace(descriptor, try CurrentNamespace.status(node, socket, isLoopbackUp: raisingLoopback))
+    }
+
+    private static func open(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> OwnedDescriptor {
+        let rawValue = socket.rawValue
+        do throws(SystemError) {
+            return OwnedDescriptor(owning: try call(.openOfSocket) { clinux_network_of(rawValue) })
+        } catch  where error.errno == .notPermitted {
+            // The socket tells those with CAP_NET_ADMIN alone. procfs tells everybody, and takes longer.
+            return try OwnedDescriptor.open(CurrentNamespace.path, O_RDONLY)
         }
     }
 }

@@ -36,6 +36,8 @@ package struct SystemError: Error, Equatable {
         case setns = "setns(CLONE_NEWNET)"
         case socket
         case cookie = "getsockopt(SO_NETNS_COOKIE)"
+        /// Opening the namespace that a socket is of.
+        case openOfSocket = "ioctl(SIOCGSKNS)"
         case raiseLoopback = "ioctl(SIOCSIFFLAGS)"
         case readLoopback = "ioctl(SIOCGIFFLAGS)"
         /// A bind mount that succeeded, yet what is at the path is not the namespace that was bound.

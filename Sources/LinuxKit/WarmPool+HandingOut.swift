@@ -6,10 +6,10 @@ import SystemPackage
 /// A create that waits for the namespace that is being made.
 final class WaitingCreate: Sendable {
     private let hasEnded = DispatchSemaphore(value: 0)
-    private let given = Mutex<WarmNamespace?>(nil)
+    private let given = Mutex<NewNamespace?>(nil)
 
     /// Ends the wait, once.
-    func end(with namespace: WarmNamespace?) {
+    func end(with namespace: NewNamespace?) {
         given.withLock { $0 = namespace }
         hasEnded.signal()
     }
@@ -20,7 +20,7 @@ final class WaitingCreate: Sendable {
     func waitForEnd() { hasEnded.wait() }
 
     /// What it ended with.
-    func take() -> WarmNamespace? { given.withLock { $0.take() } }
+    func take() -> NewNamespace? { given.withLock { $0.take() } }
 }
 
 extension WarmPool {
@@ -29,10 +29,10 @@ extension WarmPool {
     ///
     /// - Parameter up: Whether it is to have loopback up. One that has not may be answered nevertheless: to raise it is
     ///   dear, and a fraction of making another one.
-    func take(up: Bool) -> WarmNamespace? {
+    func take(up: Bool) -> NewNamespace? {
         let (given, isOfBurst) = noteAndWaitForOne(up: up)
-        var outdated: [WarmNamespace] = []
-        let (taken, call) = state.withLock { state -> (WarmNamespace?, (@Sendable () -> Void)?) in
+        var outdated: [NewNamespace] = []
+        let (taken, call) = state.withLock { state -> (NewNamespace?, (@Sendable () -> Void)?) in
             guard !state.wanted.isEmpty else { return (nil, nil) }
             var given = given
             if given != nil || state.size > 0, state.settings?.haveChanged() ?? true {
@@ -55,7 +55,7 @@ extension WarmPool {
     /// Notes what is asked for, and lets it be made if it is being made already: that will end sooner than another one
     /// begun now, unless this thread is needed for something else. Tells whether another one was asked for a moment
     /// before.
-    private func noteAndWaitForOne(up: Bool) -> (given: WarmNamespace?, isOfBurst: Bool) {
+    private func noteAndWaitForOne(up: Bool) -> (given: NewNamespace?, isOfBurst: Bool) {
         let (waiting, isOfBurst) = state.withLock { state -> (WaitingCreate?, Bool) in
             guard !state.wanted.isEmpty else { return (nil, false) }
             state.wanted.note(up: up)

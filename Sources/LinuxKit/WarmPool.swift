@@ -3,17 +3,6 @@ import Glibc
 import Synchronization
 import SystemPackage
 
-/// A network namespace that nobody has asked for yet, held by its descriptor; it dies with this.
-final class WarmNamespace: Sendable {
-    let descriptor: OwnedDescriptor
-    let status: NamespaceStatus
-
-    init(_ descriptor: consuming OwnedDescriptor, _ status: NamespaceStatus) {
-        self.descriptor = descriptor
-        self.status = status
-    }
-}
-
 /// Namespaces made in advance, so that a create has only to give one its name: unshare(2) is the dearest part of it.
 ///
 /// Whatever is handed out cannot be told from a namespace made on demand. The ones with the loopback interface up are
@@ -63,8 +52,8 @@ package final class WarmPool: Preparation {
         /// Whether jobs wait for a thread.
         var hasQueue: (@Sendable () -> Bool)?
         var facts = Facts()
-        var up: [WarmNamespace] = []
-        var down: [WarmNamespace] = []
+        var up: [NewNamespace] = []
+        var down: [NewNamespace] = []
         var wanted: Demand
         /// Which kind is being made.
         var making: Bool?
@@ -245,7 +234,7 @@ extension WarmPool {
         let start = ContinuousClock.now
         let isDue = state.withLock { start >= $0.nextCheck }
         let room = isDue ? Self.room(in: availableMemory()) : nil
-        var dropped: [WarmNamespace] = []
+        var dropped: [NewNamespace] = []
         let kind = state.withLock { state -> Bool? in
             guard !state.wanted.isEmpty, start >= state.restsUntil else { return nil }
             if isDue ? state.settings?.reread() ?? true : state.settings?.haveChanged() ?? true {
@@ -278,12 +267,8 @@ extension WarmPool {
         withExtendedLifetime(excess) {}
     }
 
-    private static func make(up: Bool, on thread: inout KernelThread) throws(SystemError) -> WarmNamespace {
-        try thread.inNewNetworkNamespace { () throws(SystemError) in
-            let descriptor = try OwnedDescriptor.open(CurrentNamespace.path, O_RDONLY)
-            let node = try Node.of(descriptor, path: CurrentNamespace.path)
-            return WarmNamespace(descriptor, try CurrentNamespace.status(of: node, raisingLoopback: up))
-        }
+    private static func make(up: Bool, on thread: inout KernelThread) throws(SystemError) -> NewNamespace {
+        try thread.inNewNetworkNamespace { () throws(SystemError) in try .current(raisingLoopback: up) }
     }
 }
 
@@ -308,15 +293,15 @@ extension WarmPool.State {
         return up.count < wantedUp
     }
 
-    mutating func popLast(up isUp: Bool) -> WarmNamespace? { isUp ? up.popLast() : down.popLast() }
+    mutating func popLast(up isUp: Bool) -> NewNamespace? { isUp ? up.popLast() : down.popLast() }
 
-    fileprivate mutating func empty() -> [WarmNamespace] {
+    fileprivate mutating func empty() -> [NewNamespace] {
         defer { (up, down) = ([], []) }
         return up + down
     }
 
     /// Drops all, and another one.
-    mutating func drop(_ cause: WarmPool.Cause, _ other: WarmNamespace? = nil) -> [WarmNamespace] {
+    mutating func drop(_ cause: WarmPool.Cause, _ other: NewNamespace? = nil) -> [NewNamespace] {
         let dropped = empty() + (other.map { [$0] } ?? [])
         count(dropped.count, cause)
         return dropped
@@ -325,9 +310,9 @@ extension WarmPool.State {
     private mutating func count(_ number: Int, _ cause: WarmPool.Cause) { facts.drops[cause, default: 0] += number }
 
     /// Sees to it that there are no more than there is room for.
-    fileprivate mutating func fit(in room: Int) -> [WarmNamespace] {
+    fileprivate mutating func fit(in room: Int) -> [NewNamespace] {
         facts.capacity = min(wanted.count, room)
-        var excess: [WarmNamespace] = []
+        var excess: [NewNamespace] = []
         let wantedUp = wanted.up(of: facts.capacity)
         while size > facts.capacity {
             let namespace = up.count > wantedUp || down.isEmpty ? up.popLast() : down.popLast()
@@ -338,7 +323,7 @@ extension WarmPool.State {
     }
 
     /// Leaves the room to others for a while.
-    mutating func giveUp(at now: ContinuousClock.Instant) -> [WarmNamespace] {
+    mutating func giveUp(at now: ContinuousClock.Instant) -> [NewNamespace] {
         restsUntil = now + WarmPool.rest
         if size > 0 { yieldedUntil = now + WarmPool.patience }
         return drop(.refusal)
@@ -346,8 +331,8 @@ extension WarmPool.State {
 
     /// Takes in what was made, and answers what there is no place for any more.
     fileprivate mutating func store(
-        _ result: Result<WarmNamespace, SystemError>, up isUp: Bool
-    ) -> [WarmNamespace] {
+        _ result: Result<NewNamespace, SystemError>, up isUp: Bool
+    ) -> [NewNamespace] {
         let disowned = disowned
         (making, self.disowned) = (nil, [])
         let now = ContinuousClock.now
@@ -368,7 +353,7 @@ extension WarmPool.State {
                 return outdated + [namespace]
             }
             if disowned.contains(where: { namespace.status.identity.isSame(as: $0) }) { return [namespace] }
-            var excess: WarmNamespace?
+            var excess: NewNamespace?
             if size >= facts.capacity { excess = isUp ? down.popLast() : up.popLast() }
             if isUp { up.append(namespace) } else { down.append(namespace) }
             count(excess == nil ? 0 : 1, .kind)

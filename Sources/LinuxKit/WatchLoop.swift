@@ -13,10 +13,10 @@ final class WatchLoop {
     private static let retryTime = Duration.milliseconds(200)
     /// The shortest rest between two sweeps.
     private static let shortestRest = Duration.milliseconds(40)
-    /// How many times the processor's time of a sweep the rest after it is: fifty bound sweeping at a fiftieth of a core.
+    /// How many times the processor's time of a sweep the rest after it is: it takes a hundredth of a core at most.
     /// It keeps requests from the processor, and has little to tell: a name that comes or goes is looked at alone, and
     /// whoever asks for a name or a page is told what is so now.
-    private static let restFactor = 50
+    private static let restFactor = 100
 
     /// How the last sweep went.
     private enum Condition: Equatable {

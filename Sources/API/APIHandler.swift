@@ -116,7 +116,9 @@ package struct APIHandler: RequestHandler {
     private func read(
         _ call: Call, limit: Int?, _ observation: Telemetry.Observation, _ answer: @escaping Endpoint.Answer
     ) -> Disposition {
-        .read(limit: limit ?? admission.limits.bodyBytes) { body in
+        .read(limit: limit ?? admission.limits.bodyBytes) { (body, near) in
+            var call = call
+            call.near = near
             telemetry.requests.answerBegan()
             defer { telemetry.requests.answerEnded() }
             do throws(Problem) {

@@ -77,30 +77,26 @@ extension Call {
     /// Makes `count` namespaces, if the principal may make as many now and have as many.
     ///
     /// What a `PUT` need not make costs nothing.
-    func creating(
-        _ count: Int, within manager: NamespaceManager, _ answer: () async throws(Problem) -> Response
-    ) async throws(Problem) -> Response {
+    ///
+    /// - Parameter make: Given the room for what it makes.
+    func creating<Made: Sendable>(
+        _ count: Int, within manager: NamespaceManager,
+        _ make: @Sendable (isolated NamespaceManager, Reservation) async throws(Problem) -> Made
+    ) async throws(Problem) -> Made {
         let (principal, quota) = (principal.name, admission.limits.namespacesPerPrincipal)
-        guard quota > 0 else {
+        let made = try await manager.withRoom(for: count, of: principal, within: quota > 0 ? quota : .max) {
+            [admission] (manager, reservation) async throws(Problem) in
             try admission.charge(count, to: principal)
-            return try await answer()
+            return try await make(manager, reservation)
         }
-        guard let reservation = await manager.reserve(count, for: principal, within: quota) else {
+        guard let made else {
             var problem = Problem(
                 .quotaReached, "You may have \(quota) namespaces, and this would be more; delete some first.")
             problem.retryAfter = Admission.quotaDelay
             throw problem
         }
-        let result: Result<Response, Problem>
-        do throws(Problem) {
-            try admission.charge(count, to: principal)
-            result = .success(try await reservation.spending(answer))
-        } catch {
-            result = .failure(error)
-        }
-        let unneeded = await manager.release(reservation)
-        if request.method == .put, case .success = result { admission.refund(unneeded, to: principal) }
-        return try result.get()
+        if request.method == .put { admission.refund(made.unneeded, to: principal) }
+        return made.value
     }
 }
 

@@ -13,6 +13,8 @@ struct Call: Sendable {
     let admission: Admission
     /// Where to note what the request touches, where that is recorded.
     var notes: AuditNotes?
+    /// To be told when the answer is a matter of microseconds, once the body is there.
+    var near: NearAnswer?
 
     /// Who asks.
     let principal: Principal

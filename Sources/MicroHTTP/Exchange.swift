@@ -9,7 +9,7 @@ import Synchronization
 /// more when it wants the answer; ``step(_:_:)`` is all of these. When the answer takes time the connection is
 /// suspended, and ``complete(with:)`` resumes it.
 final class Exchange: Sendable {
-    private typealias Answer = @Sendable ([UInt8]) async -> Response
+    private typealias Answer = @Sendable ([UInt8], NearAnswer) async -> Response
 
     private enum Phase {
         /// The headers have not arrived.
@@ -132,7 +132,7 @@ final class Exchange: Sendable {
         case .read(let limit, let answer):
             return awaitBody(of: request, limit: limit, in: .reading(limit: limit, then: answer), on: connection)
         case .discard(let limit, let answer):
-            let phase = Phase.discarding(limit: limit) { _ in await answer() }
+            let phase = Phase.discarding(limit: limit) { (_, _) in await answer() }
             return awaitBody(of: request, limit: limit, in: phase, on: connection)
         }
     }
@@ -207,8 +207,7 @@ final class Exchange: Sendable {
         state.withLock { $0.phase = .running }
         // Its first job is in `jobs` at the return, and `proceed` runs it.
         Task(executorPreference: self) {
-            let response = await NearAnswer.$current.withValue(NearAnswer(exchange: self)) { await answer(body) }
-            self.complete(with: response)
+            self.complete(with: await answer(body, NearAnswer(exchange: self)))
         }
         return proceed(on: connection)
     }

@@ -11,9 +11,6 @@ public struct NearAnswer: Sendable {
         self.exchange = exchange
     }
 
-    /// That of the request which the current task answers; nil outside of a handler.
-    @TaskLocal public static var current: NearAnswer?
-
     /// Gives the hint. Callable from any thread, at any time.
     public func hint() {
         exchange.answerIsNear()

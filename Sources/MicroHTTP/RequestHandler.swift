@@ -61,8 +61,9 @@ public enum Disposition: Sendable {
     case respond(Response)
     /// Read the body, of at most `limit` bytes, then answer with what the function returns.
     ///
-    /// The function runs in a task of its own, which is not cancelled when the client hangs up.
-    case read(limit: Int, then: @Sendable ([UInt8]) async -> Response)
+    /// The function runs in a task of its own, which is not cancelled when the client hangs up. Besides the body it gets
+    /// what tells that the answer is near.
+    case read(limit: Int, then: @Sendable ([UInt8], NearAnswer) async -> Response)
     /// Throw the body away, of at most `limit` bytes, then answer with what the function returns, as above: for an
     /// answer that is to take its time, and to a client that is to read it, which one that still sends may not.
     ///

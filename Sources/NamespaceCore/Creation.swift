@@ -15,6 +15,8 @@ package struct Creation: Sendable {
     package var leaseSeconds: Int64?
     package var authority: Authority
     package var request: RequestMark?
+    /// The room that it takes.
+    package var reservation: Reservation?
     /// Called when the slow part is done, or was in advance, if nothing else is being made: the rest takes a tenth of a
     /// millisecond. On any thread, and perhaps twice.
     package var isNearlyDone: (@Sendable () -> Void)?
@@ -36,6 +38,13 @@ package struct Creation: Sendable {
         self.leaseSeconds = leaseSeconds
         self.authority = authority
         self.request = request
+    }
+
+    /// The same, with the room that it is to take.
+    package func within(_ reservation: Reservation) -> Creation {
+        var creation = self
+        creation.reservation = reservation
+        return creation
     }
 }
 

@@ -8,9 +8,10 @@ struct NameQueue {
 
     /// Takes the name if it is free.
     mutating func take(_ name: NamespaceName) -> Bool {
-        guard waiting[name] == nil else { return false }
-        waiting[name] = []
-        return true
+        // One look in the table, as mostly it is free.
+        guard let queue = waiting.updateValue([], forKey: name) else { return true }
+        waiting[name] = queue
+        return false
     }
 
     /// Whether somebody works on the name.
@@ -23,12 +24,11 @@ struct NameQueue {
 
     /// Hands the name to who waited longest, or frees it.
     mutating func release(_ name: NamespaceName) {
-        guard var queue = waiting[name], !queue.isEmpty else {
-            waiting[name] = nil
-            return
+        guard let place = waiting.index(forKey: name) else { return }
+        if waiting.values[place].isEmpty {
+            waiting.remove(at: place)
+        } else {
+            waiting.values[place].removeFirst().resume()
         }
-        let next = queue.removeFirst()
-        waiting[name] = queue
-        next.resume()
     }
 }

@@ -50,7 +50,8 @@ struct NamespaceIndex {
 }
 
 extension Dictionary {
-    fileprivate mutating func updateValueOrRemove(_ value: Value?, for key: Key) -> Value? {
+    /// Sets or, for nil, removes a value; answers the one before.
+    mutating func updateValueOrRemove(_ value: Value?, for key: Key) -> Value? {
         guard let value else { return removeValue(forKey: key) }
         return updateValue(value, forKey: key)
     }

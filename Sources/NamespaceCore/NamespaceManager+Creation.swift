@@ -85,6 +85,8 @@ extension NamespaceManager {
         let name: NamespaceName
         let status: NamespaceStatus
         let record: NamespaceRecord
+        /// The room that it takes.
+        let reservation: Reservation?
     }
 
     /// Makes a namespace with its record, or leaves nothing behind.
@@ -109,7 +111,8 @@ extension NamespaceManager {
         }
         // Those of a namespace of the name that others have removed, a moment ago.
         if dnsOwners[name] != nil { await dropDNS(of: name) }
-        return Made(name: name, status: status, record: draft(status.identity))
+        return Made(
+            name: name, status: status, record: draft(status.identity), reservation: creation.reservation)
     }
 
     /// Makes several, one after the other, in one job; answers in order.
@@ -141,7 +144,9 @@ extension NamespaceManager {
                 let status = try result.get()
                 if dnsOwners[name] != nil { await dropDNS(of: name) }
                 results[permitted[number]] = .success(
-                    Made(name: name, status: status, record: drafts[number](status.identity)))
+                    Made(
+                        name: name, status: status, record: drafts[number](status.identity),
+                        reservation: creation.reservation))
             } catch  where error.operation == .verifyDirectory {
                 // The directory went away in between, and is set up again for one after the other.
                 results[permitted[number]] = await Result { () async throws(NamespaceError) in
@@ -187,11 +192,14 @@ extension NamespaceManager {
     /// Takes a namespace that was made into what we know, and tells of it.
     func register(_ made: Made) async -> Namespace {
         let (name, status) = (made.name, made.status)
+        switch index[name] {
+        case nil: break
         // Removed by another tool a moment ago, or there would have been no room for ours.
-        if index[name] == .stale, unannounced.remove(name) == nil { events.append(.vanished, name, nil) }
-        await tellReplacement(of: name, by: .init(status))
+        case .stale?: if unannounced.remove(name) == nil { events.append(.vanished, name, nil) }
+        case .namespace?: await tellReplacement(of: name, by: .init(status))
+        }
         records[name] = made.record
-        if let reservation = Reservation.current { reservations.spend(reservation) }
+        if let reservation = made.reservation { reservations.spend(reservation) }
         index[name] = .init(status)
         schedule(name, made.record.lease)
         let namespace = describe(name, status, made.record)

@@ -5,24 +5,9 @@
 /// is there is not refused.
 package final class Reservation: Sendable {
     let principal: String
-    @TaskLocal static var current: Reservation?
 
     fileprivate init(principal: String) {
         self.principal = principal
-    }
-
-    /// Runs `body`; what the manager makes in its task takes the room.
-    package func spending<Value: Sendable, Failure: Error>(
-        _ body: () async throws(Failure) -> Value
-    ) async throws(Failure) -> Value {
-        let result = await Self.$current.withValue(self) { () async -> Result<Value, Failure> in
-            do throws(Failure) {
-                return .success(try await body())
-            } catch {
-                return .failure(error)
-            }
-        }
-        return try result.get()
     }
 }
 
@@ -54,15 +39,38 @@ struct Reservations {
     }
 
     private mutating func lower(_ principal: String, by count: Int) {
-        let rest = (perPrincipal[principal] ?? 0) - count
-        perPrincipal[principal] = rest > 0 ? rest : nil
+        guard count > 0, let place = perPrincipal.index(forKey: principal) else { return }
+        perPrincipal.values[place] -= count
+        if perPrincipal.values[place] <= 0 { perPrincipal.remove(at: place) }
     }
 }
 
 extension NamespaceManager {
-    /// Reserves room for `count` namespaces within the principal's quota; nil when there is none. Give it back by
-    /// ``release(_:)``, whatever becomes of it.
-    package func reserve(_ count: Int, for principal: String, within quota: Int) -> Reservation? {
+    /// Runs `body` with room for `count` namespaces within the principal's quota; nil, without running it, when there is
+    /// none.
+    ///
+    /// - Parameters:
+    ///   - quota: How many the principal may have.
+    ///   - body: Given the manager, since to come and go for each step takes longer than the steps, and the room for what
+    ///     is made, as ``Creation/reservation``.
+    /// - Returns: What `body` returned, and how much of the room it did not need.
+    package func withRoom<Value: Sendable, Failure: Error>(
+        for count: Int, of principal: String, within quota: Int,
+        _ body: @Sendable (isolated NamespaceManager, Reservation) async throws(Failure) -> Value
+    ) async throws(Failure) -> (value: Value, unneeded: Int)? {
+        guard let reservation = reserve(count, for: principal, within: quota) else { return nil }
+        let value: Value
+        do throws(Failure) {
+            value = try await body(self, reservation)
+        } catch {
+            release(reservation)
+            throw error
+        }
+        return (value, release(reservation))
+    }
+
+    /// Reserves room for `count` namespaces within the principal's quota; nil when there is none.
+    func reserve(_ count: Int, for principal: String, within quota: Int) -> Reservation? {
         guard records.count(of: principal) + reservations.count(of: principal) + count <= quota else { return nil }
         let reservation = Reservation(principal: principal)
         reservations.add(reservation, count)
@@ -71,7 +79,7 @@ extension NamespaceManager {
 
     /// Gives back what was not needed; answers how much that is.
     @discardableResult
-    package func release(_ reservation: Reservation) -> Int { reservations.remove(reservation) }
+    func release(_ reservation: Reservation) -> Int { reservations.remove(reservation) }
 
     /// How many namespaces the principal has.
     package func namespaceCount(of principal: String) -> Int { records.count(of: principal) }

@@ -47,6 +47,8 @@ package actor NamespaceManager {
 
     private var names = NameQueue()
     private var wallClock = WallClock()
+    /// The mount directory's mount id, once it is set up.
+    private var mountID: UInt64?
     private var preparation: Task<Result<UInt64, NamespaceError>, Never>?
     private var probing: Task<Result<Void, NamespaceError>, Never>?
 
@@ -159,16 +161,19 @@ extension NamespaceManager {
     func holding<Value: Sendable>(
         _ name: NamespaceName, _ body: () async throws(NamespaceError) -> Value
     ) async throws(NamespaceError) -> Value {
-        await take(name)
+        // Not `take`: an asynchronous call costs as much as the rest of this.
+        if !names.take(name) { await wait(for: name) }
         defer { release(name) }
         return try await body()
     }
 
     /// Waits until nobody works on the name, and keeps others from it until ``release(_:)``.
     func take(_ name: NamespaceName) async {
-        if !names.take(name) {
-            await withCheckedContinuation { names.wait(for: name, $0) }
-        }
+        if !names.take(name) { await wait(for: name) }
+    }
+
+    private func wait(for name: NamespaceName) async {
+        await withCheckedContinuation { names.wait(for: name, $0) }
     }
 
     func release(_ name: NamespaceName) {
@@ -185,12 +190,14 @@ extension NamespaceManager {
         var attempts = 3
         while true {
             attempts -= 1
-            let mountID = try await prepare()
+            // As above.
+            let mountID = if let mountID { mountID } else { try await prepare() }
             do throws(SystemError) {
                 return try await body(mountID)
             } catch  where error.operation == .verifyDirectory && attempts > 0 {
                 logger.warning("the mount directory is gone and is set up again", metadata: ["cause": "\(error)"])
-                preparation = nil
+                // Unless another request has found so, and set it up again.
+                if self.mountID == mountID { self.mountID = nil }
             } catch {
                 throw NamespaceError(error)
             }
@@ -199,10 +206,14 @@ extension NamespaceManager {
 
     /// The mount directory's mount id. Concurrent callers share one set-up; a failed one is tried again by the next.
     func prepare() async throws(NamespaceError) -> UInt64 {
+        if let mountID { return mountID }
         let task = preparation ?? Task { [kernel] in await Self.prepare(kernel) }
         preparation = task
         let result = await task.value
-        if case .failure = result, preparation == task { preparation = nil }
+        if preparation == task {
+            preparation = nil
+            mountID = try? result.get()
+        }
         return try result.get()
     }
 

@@ -11,8 +11,7 @@ struct NamespaceRecords {
     subscript(_ name: NamespaceName) -> NamespaceRecord? {
         get { all[name] }
         set {
-            let old = all[name]
-            all[name] = newValue
+            let old = all.updateValueOrRemove(newValue, for: name)
             guard old?.principal != newValue?.principal else { return }
             count(old, -1)
             count(newValue, 1)
@@ -24,8 +23,8 @@ struct NamespaceRecords {
 
     private mutating func count(_ record: NamespaceRecord?, _ difference: Int) {
         guard let principal = record?.principal else { return }
-        let count = (perPrincipal[principal] ?? 0) + difference
-        perPrincipal[principal] = count > 0 ? count : nil
+        perPrincipal[principal, default: 0] += difference
+        if difference < 0, perPrincipal[principal] == 0 { perPrincipal[principal] = nil }
     }
 }
 

@@ -138,6 +138,18 @@ struct AdmissionTests {
         }
     }
 
+    @Test(
+        "A PUT of what is there takes nothing of the rate",
+        arguments: [[], ["--max-namespaces-per-principal", "0"]])
+    func ensured(quota: [String]) async throws {
+        let limits = ["--max-creations-per-second", "1", "--max-creation-burst", "2"]
+        try await withDaemon(arguments: limits + quota) { daemon in
+            var statuses: [Int] = []
+            for _ in 0..<20 { statuses.append(try await daemon.send("PUT", Self.collection + "/a").status) }
+            #expect(statuses == [201] + Array(repeating: 200, count: 19))
+        }
+    }
+
     @Test("A create that was too much at the time is made when it is retried with its key")
     func retry() async throws {
         let limits = ["--max-creations-per-second", "1", "--max-creation-burst", "1"]

@@ -52,7 +52,7 @@ import Testing
     @Test("an answering task can answer with a stream") func fromTask() async throws {
         let stream = ScriptedStream([.text("x"), .end])
         let accepting: @Sendable (Request) -> Disposition = { _ in
-            .read(limit: 10) { _ in
+            .read(limit: 10) { (_, _) in
                 try? await Task.sleep(for: .milliseconds(10))
                 return Response(status: .ok, stream: stream)
             }

@@ -42,9 +42,9 @@ private struct TestHandler: RequestHandler {
         case "now":
             return .respond(Response(status: .ok, headerFields: [.contentType: "text/plain"], body: Array("now".utf8)))
         case "echo":
-            return .read(limit: 1000) { Response(status: .ok, body: $0) }
+            return .read(limit: 1000) { (body, _) in Response(status: .ok, body: body) }
         case "wait":
-            return .read(limit: 0) { _ in
+            return .read(limit: 0) { (_, _) in
                 await gate.pass()
                 return Response(status: .ok, body: Array("waited".utf8))
             }

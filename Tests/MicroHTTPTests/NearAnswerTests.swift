@@ -11,19 +11,18 @@ private struct HintingHandler: RequestHandler {
         guard case .success(let target) = request.target,
             let delay = target.segments.first.flatMap({ UInt32(String(decoding: $0, as: UTF8.self)) })
         else { return .respond(Response(status: .notFound)) }
-        return .read(limit: 0) { _ in
-            let near = NearAnswer.current
+        return .read(limit: 0) { (_, near) in
             // While the connection's thread is still here.
-            if delay.isMultiple(of: 2) { near?.hint() }
+            if delay.isMultiple(of: 2) { near.hint() }
             return await withCheckedContinuation { continuation in
                 // A thread of its own, as the kernel's workers are to a handler.
                 Thread.detachNewThread {
                     usleep(delay.isMultiple(of: 2) ? 30 : 300)
-                    near?.hint()
+                    near.hint()
                     if delay > 0 { usleep(delay) }
-                    near?.hint()
+                    near.hint()
                     continuation.resume(returning: Response(status: .ok, body: Array("\(delay)".utf8)))
-                    near?.hint()
+                    near.hint()
                 }
             }
         }

@@ -14,7 +14,9 @@ import Testing
     @Test("a body that is never idle and never ends is cut when its request is too old") func drip() async throws {
         var configuration = HTTPServer.Configuration()
         configuration.requestSeconds = 1
-        let echo: @Sendable (Request) -> Disposition = { _ in .read(limit: 100) { Response(status: .ok, body: $0) } }
+        let echo: @Sendable (Request) -> Disposition = { _ in
+            .read(limit: 100) { (body, _) in Response(status: .ok, body: body) }
+        }
         try await StreamBench.with(configuration, accepting: echo) { bench in
             let slow = try bench.client(sending: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n")
             let began = ContinuousClock.now
@@ -28,7 +30,9 @@ import Testing
     @Test("a body that is slow and in time is taken, on a connection of any age") func inTime() async throws {
         var configuration = HTTPServer.Configuration()
         configuration.requestSeconds = 1
-        let echo: @Sendable (Request) -> Disposition = { _ in .read(limit: 100) { Response(status: .ok, body: $0) } }
+        let echo: @Sendable (Request) -> Disposition = { _ in
+            .read(limit: 100) { (body, _) in Response(status: .ok, body: body) }
+        }
         try await StreamBench.with(configuration, accepting: echo) { bench in
             let client = try bench.client()
             for _ in 0..<4 {

@@ -133,7 +133,7 @@ final class LateAnswer: Sendable {
     init(_ stream: ScriptedStream) { self.stream = stream }
 
     var disposition: Disposition {
-        .read(limit: 0) { _ in
+        .read(limit: 0) { (_, _) in
             self.isAsked.store(true, ordering: .relaxed)
             while !self.isServed.load(ordering: .relaxed) { try? await Task.sleep(for: .milliseconds(5)) }
             return Response(status: .ok, stream: self.stream)

@@ -10,7 +10,7 @@ import Testing
 @Suite("Replacing credentials") struct TLSReloadTests {
     @Test("no request fails under load, and new connections see the new certificate") func underLoad() async throws {
         let accepting: @Sendable (Request) -> Disposition = { request in
-            .read(limit: 100) { _ in
+            .read(limit: 100) { (_, _) in
                 await Task.yield()
                 return Response(status: request.client.certificate == nil ? .forbidden : .ok, body: Array("ok".utf8))
             }

@@ -124,7 +124,7 @@ import Testing
 
     @Test("bodies of a megabyte pass both ways, also when the answer takes its time") func large() async throws {
         let accepting: @Sendable (Request) -> Disposition = { _ in
-            .read(limit: 1 << 21) { body in
+            .read(limit: 1 << 21) { (body, _) in
                 try? await Task.sleep(for: .milliseconds(30))
                 return Response(status: .ok, body: body)
             }
@@ -143,7 +143,7 @@ import Testing
     @Test("requests that come all at once are all answered, each after a suspension") func pipeline() async throws {
         let accepting: @Sendable (Request) -> Disposition = { request in
             let path = request.target.map { $0.segments.first ?? [] }
-            return .read(limit: 0) { _ in
+            return .read(limit: 0) { (_, _) in
                 try? await Task.sleep(for: .milliseconds(1))
                 return Response(status: .ok, body: (try? path.get()) ?? [])
             }

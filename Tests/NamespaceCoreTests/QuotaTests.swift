@@ -8,14 +8,20 @@ import Testing
     private func create(
         _ manager: NamespaceManager, within quota: Int, user: UInt32 = 7
     ) async -> Result<Namespace, NamespaceError>? {
-        guard let reservation = await manager.reserve(1, for: "uid:\(user)", within: quota) else { return nil }
         let owner = Owner(principal: "uid:\(user)", user: user, process: 1)
         let creation = Creation(.generated(prefix: "a"), by: Authority(owner: owner, reach: .own(or: nil)))
-        let result = await Result { () async throws(NamespaceError) in
-            try await reservation.spending { () async throws(NamespaceError) in try await manager.create(creation) }
+        var unneeded = 0
+        defer { #expect(unneeded == 0) }
+        do throws(NamespaceError) {
+            let made = try await manager.withRoom(for: 1, of: owner.principal, within: quota) {
+                (manager, room) async throws(NamespaceError) in try await manager.create(creation.within(room))
+            }
+            guard let made else { return nil }
+            unneeded = made.unneeded
+            return .success(made.value)
+        } catch {
+            return .failure(error)
         }
-        await manager.release(reservation)
-        return result
     }
 
     @Test("of many at once as many are made as there is room for, and failures give theirs back") func exact()

@@ -33,18 +33,18 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
             creation.request = mark.map { RequestMark(key: $0.key, fingerprint: $0.fingerprint, item: number) }
             return creation
         }
-        return try await call.creating(creations.count - made.count, within: manager) { () async throws(Problem) in
-            guard isAtomic else {
-                return report(await manager.create(creations, made: made), of: creations, to: call)
-            }
+        let results = try await call.creating(creations.count - made.count, within: manager) {
+            (manager, reservation) async throws(Problem) in
+            let creations = creations.map { $0.within(reservation) }
+            guard isAtomic else { return await manager.create(creations, made: made) }
             do throws(BatchError) {
-                let namespaces = try await manager.createAtomically(creations, made: made)
-                return report(namespaces.map { .success($0) }, of: creations, isAtomic: true, to: call)
+                return try await manager.createAtomically(creations, made: made).map { .success($0) }
             } catch {
                 call.notes?.note(touched: [], failed: creations.compactMap(\.exactName))
                 throw Problem(error, of: creations[error.item])
             }
         }
+        return report(results, of: creations, isAtomic: isAtomic, to: call)
     }
 }
 
@@ -68,7 +68,7 @@ private func creations(
 }
 
 private func report(
-    _ results: [Result<Namespace, NamespaceError>], of creations: [Creation], isAtomic: Bool = false, to call: Call
+    _ results: [Result<Namespace, NamespaceError>], of creations: [Creation], isAtomic: Bool, to call: Call
 ) -> Response {
     call.notes?.note(
         touched: results.compactMap { try? $0.get().name },

@@ -46,18 +46,20 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         var creation = creation
         creation.request = mark
-        if let answer = NearAnswer.current { creation.isNearlyDone = { answer.hint() } }
+        if let near = call.near { creation.isNearlyDone = { near.hint() } }
         // Made already by a try whose answer was lost.
         if let name = made[0], let namespace = try? await manager.namespace(name), namespace.record?.request == mark {
             return .created(namespace)
         }
-        return try await call.creating(1, within: manager) { [creation] () async throws(Problem) in
+        let namespace = try await call.creating(1, within: manager) {
+            [creation] (manager, reservation) async throws(Problem) in
             do throws(NamespaceError) {
-                return .created(try await manager.create(creation))
+                return try await manager.create(creation.within(reservation))
             } catch {
                 throw Problem(error, of: creation)
             }
         }
+        return .created(namespace)
     }
 }
 

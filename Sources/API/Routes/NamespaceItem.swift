@@ -56,14 +56,15 @@ private func put(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) asy
     let creation = Creation(
         .exactly(name), .new(try fields.loopback()), labels: try fields.labels(),
         leaseSeconds: try fields.leaseSeconds(), by: call.authority)
-    return try await call.creating(1, within: manager) { () async throws(Problem) in
+    let (namespace, isNew) = try await call.creating(1, within: manager) {
+        (manager, reservation) async throws(Problem) in
         do throws(NamespaceError) {
-            let (namespace, isNew) = try await manager.ensure(name, creation)
-            return isNew ? .created(namespace) : .namespace(namespace)
+            return try await manager.ensure(name, creation.within(reservation))
         } catch {
             throw Problem(error)
         }
     }
+    return isNew ? .created(namespace) : .namespace(namespace)
 }
 
 // MARK: - PATCH /v1/namespaces/{name}

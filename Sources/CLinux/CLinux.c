@@ -180,36 +180,22 @@ int clinux_network_cookie(int descriptor, uint64_t *cookie) {
 
 // By its index, which is 1 in every namespace (LOOPBACK_IFINDEX, include/net/flow.h): its name can be changed, and be
 // another link's then.
-static int loopback_flags(int descriptor, struct ifreq *request) {
+int clinux_loopback_is_up(int descriptor) {
+    struct ifreq request;
     int result = -ENODEV;
     // Another name between the two calls is as unlikely as it is harmless.
     for (int attempt = 0; attempt < 8 && result == -ENODEV; attempt++) {
-        memset(request, 0, sizeof *request);
-        request->ifr_ifindex = 1;
-        result = answer(ioctl(descriptor, SIOCGIFNAME, request));
+        memset(&request, 0, sizeof request);
+        request.ifr_ifindex = 1;
+        result = answer(ioctl(descriptor, SIOCGIFNAME, &request));
         if (result == 0)
-            result = answer(ioctl(descriptor, SIOCGIFFLAGS, request));
+            result = answer(ioctl(descriptor, SIOCGIFFLAGS, &request));
     }
-    return result;
-}
-
-int clinux_loopback_is_up(int descriptor) {
-    struct ifreq request;
-    int result = loopback_flags(descriptor, &request);
     return result < 0 ? result : (request.ifr_flags & IFF_UP) != 0;
 }
 
-int clinux_loopback_raise(int descriptor) {
-    struct ifreq request;
-    int result = loopback_flags(descriptor, &request);
-    if (result < 0)
-        return result;
-    request.ifr_flags |= IFF_UP;
-    return answer(ioctl(descriptor, SIOCSIFFLAGS, &request));
-}
-
-// Nobody has been in the namespace who could have given the interface another name, or taken its name.
-int clinux_loopback_raise_first(int descriptor) {
+// Of a new namespace: nobody has been in it who could have given the interface another name, or taken its name.
+int clinux_new_loopback_raise(int descriptor) {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     return answer(ioctl(descriptor, SIOCSIFFLAGS, &request));
 }

@@ -52,9 +52,8 @@ package struct NamespaceDirectory: Sendable {
         of namespace: NewNamespace, to isUp: Bool, on thread: inout KernelThread
     ) throws(SystemError) -> NamespaceStatus {
         guard isUp, !namespace.status.isLoopbackUp else { return namespace.status }
-        let node = try Node.of(namespace.descriptor, path: CurrentNamespace.path)
         return try thread.inNetworkNamespace(namespace.descriptor, path: CurrentNamespace.path) {
-            () throws(SystemError) in try CurrentNamespace.status(of: node, raisingLoopback: true)
+            () throws(SystemError) in try namespace.raisingLoopback()
         }
     }
 

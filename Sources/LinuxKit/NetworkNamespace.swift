@@ -40,17 +40,21 @@ package struct NamespaceStatus: Sendable, Equatable {
     }
 }
 
-/// Looks at, and changes, the network namespace the calling thread is in.
+/// Looks at the network namespace the calling thread is in.
 enum CurrentNamespace {
     /// Where the kernel shows the calling thread's namespace. Not `/proc/self`: that is the main thread's.
     static let path: FilePath = "/proc/thread-self/ns/net"
 
-    /// Raises the loopback interface if asked to, and answers what the namespace is then.
+    /// A socket to ask by.
+    fileprivate static func socket() throws(SystemError) -> OwnedDescriptor {
+        OwnedDescriptor(owning: try call(.socket) { clinux_control_socket() })
+    }
+
+    /// What the namespace is.
     ///
     /// - Parameter node: The namespace's file: looking it up in procfs is the dearest part.
-    static func status(of node: Node, raisingLoopback: Bool = false) throws(SystemError) -> NamespaceStatus {
-        let socket = OwnedDescriptor(owning: try call(.socket) { clinux_control_socket() })
-        if raisingLoopback { try call(.raiseLoopback) { clinux_loopback_raise(socket.rawValue) } }
+    static func status(of node: Node) throws(SystemError) -> NamespaceStatus {
+        let socket = try socket()
         let isUp = try call(.readLoopback) { clinux_loopback_is_up(socket.rawValue) } != 0
         return try status(node, socket, isLoopbackUp: isUp)
     }
@@ -87,11 +91,22 @@ final class NewNamespace: Sendable {
 
     /// That which the calling thread has made and is in; its loopback interface is down, and is raised if asked to.
     static func current(raisingLoopback: Bool) throws(SystemError) -> NewNamespace {
-        let socket = OwnedDescriptor(owning: try call(.socket) { clinux_control_socket() })
-        if raisingLoopback { try call(.raiseLoopback) { clinux_loopback_raise_first(socket.rawValue) } }
+        let socket = try CurrentNamespace.socket()
+        if raisingLoopback { try raiseLoopback(by: socket) }
         let descriptor = try open(socket)
         let node = try Node.of(descriptor, path: CurrentNamespace.path)
         return NewNamespace(descriptor, try CurrentNamespace.status(node, socket, isLoopbackUp: raisingLoopback))
+    }
+
+    /// Raises its loopback interface, the calling thread being in it, and answers what it is then.
+    func raisingLoopback() throws(SystemError) -> NamespaceStatus {
+        try Self.raiseLoopback(by: try CurrentNamespace.socket())
+        return NamespaceStatus(identity: status.identity, isLoopbackUp: true, mountID: status.mountID)
+    }
+
+    private static func raiseLoopback(by socket: borrowing OwnedDescriptor) throws(SystemError) {
+        let rawValue = socket.rawValue
+        try call(.raiseLoopback) { clinux_new_loopback_raise(rawValue) }
     }
 
     private static func open(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> OwnedDescriptor {

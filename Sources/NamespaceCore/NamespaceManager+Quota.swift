@@ -15,33 +15,27 @@ package final class Reservation: Sendable {
 struct Reservations {
     /// By the reservation.
     private var left: [ObjectIdentifier: Int] = [:]
-    private var perPrincipal: [String: Int] = [:]
+    private var perPrincipal = PrincipalCounts()
 
-    func count(of principal: String) -> Int { perPrincipal[principal] ?? 0 }
+    func count(of principal: String) -> Int { perPrincipal[principal] }
 
     mutating func add(_ reservation: Reservation, _ count: Int) {
         left[ObjectIdentifier(reservation)] = count
-        perPrincipal[reservation.principal, default: 0] += count
+        perPrincipal.add(count, for: reservation.principal)
     }
 
     /// One of the reservation's is made.
     mutating func spend(_ reservation: Reservation) {
         guard let count = left[ObjectIdentifier(reservation)], count > 0 else { return }
         left[ObjectIdentifier(reservation)] = count - 1
-        lower(reservation.principal, by: 1)
+        perPrincipal.remove(1, for: reservation.principal)
     }
 
     /// Lets go of what is left; answers how much.
     mutating func remove(_ reservation: Reservation) -> Int {
         let count = left.removeValue(forKey: ObjectIdentifier(reservation)) ?? 0
-        lower(reservation.principal, by: count)
+        perPrincipal.remove(count, for: reservation.principal)
         return count
-    }
-
-    private mutating func lower(_ principal: String, by count: Int) {
-        guard count > 0, let place = perPrincipal.index(forKey: principal) else { return }
-        perPrincipal.values[place] -= count
-        if perPrincipal.values[place] <= 0 { perPrincipal.remove(at: place) }
     }
 }
 

@@ -190,7 +190,7 @@ extension NamespaceManager {
         var attempts = 3
         while true {
             attempts -= 1
-            // As above.
+            // Not `prepare` alone, for the same reason as in `holding`.
             let mountID = if let mountID { mountID } else { try await prepare() }
             do throws(SystemError) {
                 return try await body(mountID)

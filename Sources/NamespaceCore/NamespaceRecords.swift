@@ -1,11 +1,11 @@
 /// Our records by name, and how many each principal has.
 struct NamespaceRecords {
     private(set) var all: [NamespaceName: NamespaceRecord]
-    private var perPrincipal: [String: Int] = [:]
+    private var perPrincipal = PrincipalCounts()
 
     init(_ all: [NamespaceName: NamespaceRecord] = [:]) {
         self.all = all
-        for record in all.values { count(record, 1) }
+        for case let principal? in all.values.lazy.map(\.principal) { perPrincipal.add(1, for: principal) }
     }
 
     subscript(_ name: NamespaceName) -> NamespaceRecord? {
@@ -13,19 +13,13 @@ struct NamespaceRecords {
         set {
             let old = all.updateValueOrRemove(newValue, for: name)
             guard old?.principal != newValue?.principal else { return }
-            count(old, -1)
-            count(newValue, 1)
+            if let principal = old?.principal { perPrincipal.remove(1, for: principal) }
+            if let principal = newValue?.principal { perPrincipal.add(1, for: principal) }
         }
     }
 
     /// How many namespaces are the principal's.
-    func count(of principal: String) -> Int { perPrincipal[principal] ?? 0 }
-
-    private mutating func count(_ record: NamespaceRecord?, _ difference: Int) {
-        guard let principal = record?.principal else { return }
-        perPrincipal[principal, default: 0] += difference
-        if difference < 0, perPrincipal[principal] == 0 { perPrincipal[principal] = nil }
-    }
+    func count(of principal: String) -> Int { perPrincipal[principal] }
 }
 
 extension NamespaceRecord {

@@ -78,8 +78,7 @@ int clinux_control_socket(void);
 int clinux_network_of(int socket);
 int clinux_network_cookie(int socket, uint64_t *cookie);
 int clinux_loopback_is_up(int socket);
-int clinux_loopback_raise(int socket);
-int clinux_loopback_raise_first(int socket);
+int clinux_new_loopback_raise(int socket);
 
 // An entry of an open directory, without waking an automount
 int clinux_node_in(int directory, const char *name, bool follow, struct clinux_node *node);

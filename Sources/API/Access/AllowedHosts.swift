@@ -38,12 +38,13 @@ package struct AllowedHosts: Sendable {
     /// `HOST`, `HOST:PORT` or `[ADDRESS]:PORT` without the port and the brackets; nil for anything else.
     private static func host(of field: String) -> String? {
         var (host, port) = (field[...], ""[...])
-        if field.hasPrefix("[") {
-            guard let end = field.firstIndex(of: "]") else { return nil }
+        // By its bytes, which are looked through many times faster than its characters.
+        if field.utf8.first == UInt8(ascii: "[") {
+            guard let end = field.utf8.firstIndex(of: UInt8(ascii: "]")) else { return nil }
             host = field[field.index(after: field.startIndex)..<end]
             port = field[field.index(after: end)...]
-            guard port.isEmpty || port.hasPrefix(":") else { return nil }
-        } else if let colon = field.firstIndex(of: ":") {
+            guard port.isEmpty || port.utf8.first == UInt8(ascii: ":") else { return nil }
+        } else if let colon = field.utf8.firstIndex(of: UInt8(ascii: ":")) {
             host = field[..<colon]
             port = field[colon...]
         }

@@ -9,7 +9,35 @@ import Synchronization
 final class RequestTally: Sendable {
     /// One route and method.
     private final class Cell: Sendable {
-        let statuses = InlineArray<30, AtomicLazyReference<DurationTally>> { _ in AtomicLazyReference() }
+        /// Each made when its status is first counted, retained here, and never replaced. An `AtomicLazyReference` is the
+        /// same, but its `load` is not specialized, and takes hundreds of instructions.
+        private let statuses = InlineArray<30, Atomic<Unmanaged<DurationTally>?>> { _ in unsafe Atomic(nil) }
+
+        deinit {
+            for place in statuses.indices { unsafe statuses[place].load(ordering: .acquiring)?.release() }
+        }
+
+        var places: Range<Int> { statuses.indices }
+
+        /// nil for a status that has not been counted.
+        func tally(at place: Int) -> DurationTally? {
+            unsafe statuses[place].load(ordering: .acquiring)?.takeUnretainedValue()
+        }
+
+        func add(at place: Int, nanoseconds: UInt64) {
+            let tally = tally(at: place) ?? makeTally(at: place)
+            tally.add(nanoseconds: nanoseconds)
+        }
+
+        private func makeTally(at place: Int) -> DurationTally {
+            let tally = DurationTally()
+            let made = unsafe Unmanaged.passRetained(tally)
+            let (isStored, former) = unsafe statuses[place].compareExchange(
+                expected: nil, desired: made, ordering: .acquiringAndReleasing)
+            if isStored { return tally }
+            unsafe made.release()
+            return unsafe former?.takeUnretainedValue() ?? tally
+        }
     }
 
     /// One route, method and status that has been counted.
@@ -55,8 +83,7 @@ final class RequestTally: Sendable {
         let methodPlace = Self.methods.firstIndex(of: method) ?? Self.methods.count
         let cell = cells[(route ?? patterns.count) * (Self.methods.count + 1) + methodPlace]
         let place = places.indices.contains(status) ? Int(places[status]) : Self.statuses.count
-        let tally = cell.statuses[place].load() ?? cell.statuses[place].storeIfNil(DurationTally())
-        tally.add(nanoseconds: nanoseconds)
+        cell.add(at: place, nanoseconds: nanoseconds)
     }
 
     /// What the route is called where it is told of.
@@ -70,8 +97,8 @@ final class RequestTally: Sendable {
         var series: [Series] = []
         let width = Self.methods.count + 1
         for (number, cell) in cells.enumerated() {
-            for place in cell.statuses.indices {
-                guard let tally = cell.statuses[place].load() else { continue }
+            for place in cell.places {
+                guard let tally = cell.tally(at: place) else { continue }
                 let (route, method) = (number / width, number % width)
                 series.append(
                     Series(

@@ -83,18 +83,20 @@ package struct APIHandler: RequestHandler {
         let requestID = requestIDs.identifier(for: request)
         var observation = telemetry.begin(request)
         do throws(Problem) {
-            let (call, endpoint) = try route(request, requestID: requestID, &observation)
-            switch endpoint {
+            let found = try route(request, &observation)
+            switch found.endpoint {
             case .immediate(let answer):
-                return .respond(finish(try answer(call), of: call.request, requestID, observation))
+                let response = try answer(call(request, requestID, found, observation))
+                return .respond(finish(response, of: request, requestID, observation))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
-                return read(call, limit: limit, observation, answer)
+                return read(call(request, requestID, found, observation), limit: limit, observation, answer)
             case .recalling(let recent, let answer):
-                let recollection = request.contentLength == 0 ? recent.recall(call.target) : .unknowable
+                let recollection = request.contentLength == 0 ? recent.recall(found.target) : .unknowable
                 if case .answer(let response) = recollection {
                     return .respond(finish(response, of: request, requestID, observation))
                 }
+                let call = call(request, requestID, found, observation)
                 return read(call, limit: nil, observation) { (call, body) async throws(Problem) in
                     guard case .unknown(let moment) = recollection else { return try await answer(call, body) }
                     return try await recent.share(call.target, since: moment) { () async throws(Problem) in
@@ -161,9 +163,26 @@ package struct APIHandler: RequestHandler {
         return finish(problem.response(requestID: requestID), of: request, requestID, observation, problem)
     }
 
+    /// What a request asks for, and who asks. A ``Call`` is made of it for what makes an answer, and not for one that is
+    /// kept, since copying it all would take longer than the rest.
+    private struct Found {
+        let endpoint: Endpoint
+        let target: RequestTarget
+        let parameters: PathParameters
+        let principal: Principal
+    }
+
+    private func call(
+        _ request: Request, _ requestID: String, _ found: Found, _ observation: Telemetry.Observation
+    ) -> Call {
+        Call(
+            request: request, target: found.target, requestID: requestID, name: found.parameters.first,
+            item: found.parameters.second, admission: admission, notes: observation.notes, principal: found.principal)
+    }
+
     private func route(
-        _ request: Request, requestID: String, _ observation: inout Telemetry.Observation
-    ) throws(Problem) -> (Call, Endpoint) {
+        _ request: Request, _ observation: inout Telemetry.Observation
+    ) throws(Problem) -> Found {
         let target: RequestTarget
         switch request.target {
         case .success(let parsed): target = parsed
@@ -184,15 +203,16 @@ package struct APIHandler: RequestHandler {
         guard let (route, parameters) = route else {
             throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
         }
-        let call = Call(
-            request: request, target: target, requestID: requestID, name: parameters.first, item: parameters.second,
-            admission: admission, notes: observation.notes, principal: principal)
-        if let method { return (call, method.endpoint) }
+        if let method {
+            return Found(endpoint: method.endpoint, target: target, parameters: parameters, principal: principal)
+        }
         guard request.method == .options else {
             throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
         }
         let answer = Response(status: .noContent, headerFields: [.allow: route.allow])
-        return (call, .immediate { (_) throws(Problem) in answer })
+        return Found(
+            endpoint: .immediate { (_) throws(Problem) in answer }, target: target, parameters: parameters,
+            principal: principal)
     }
 
     /// The path's route, and what stands in the path for its parameters.
@@ -221,17 +241,13 @@ package struct APIHandler: RequestHandler {
         }
     }
 
-    /// The value of `Server`.
-    private static let product = "netnsd/\(Version.current)"
-
     private func finish(
         _ response: Response, of request: Request, _ requestID: String, _ observation: Telemetry.Observation,
         _ problem: Problem? = nil
     ) -> Response {
         var response = response
         telemetry.end(observation, request, requestID, response, problem)
-        response.headerFields.append(.server, Self.product)
-        response.headerFields.append(.requestID, requestID)
+        response.requestID = requestID
         let level: Logger.Level = response.status.code == 500 ? .error : .debug
         if logger.logLevel <= level {
             var metadata: Logger.Metadata = [

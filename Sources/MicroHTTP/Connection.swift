@@ -1,6 +1,7 @@
 import CMicroHTTPD
 import Glibc
 import HTTPTypes
+import Synchronization
 
 /// A client's connection, as libmicrohttpd lends it.
 ///
@@ -56,8 +57,8 @@ import HTTPTypes
         target: Result<RequestTarget, RequestTarget.Malformation>, at place: HeaderLayout.Part, limit: Int,
         client: Client
     ) -> (Request, refusal: Refusal?) {
-        let (methodPart, methodName) = unsafe Self.part(method)
-        let (versionPart, protocolName) = unsafe Self.part(version)
+        let (methodPart, methodName) = unsafe Self.part(method, mostly: "GET")
+        let (versionPart, protocolName) = unsafe Self.part(version, mostly: "HTTP/1.1")
         var collector = HeaderCollector(layout: HeaderLayout(method: methodPart, target: place, version: versionPart))
         unsafe withUnsafeMutablePointer(to: &collector) { collector in
             _ = unsafe MHD_get_connection_values_n(pointer, .HEADER_KIND, collectHeader, collector)
@@ -93,41 +94,49 @@ import HTTPTypes
     }
 
     /// A part of the request line, and its text.
-    private static func part(_ text: UnsafePointer<CChar>?) -> (HeaderLayout.Part, String) {
+    ///
+    /// - Parameter usual: What it mostly is, so that no string need be made of it.
+    private static func part(_ text: UnsafePointer<CChar>?, mostly usual: String) -> (HeaderLayout.Part, String) {
         guard let text = unsafe text else { return (HeaderLayout.Part(address: 0, count: 0), "") }
-        let string = unsafe String(cString: text)
-        return unsafe (HeaderLayout.Part(address: UInt(bitPattern: text), count: strlen(text)), string)
+        let part = unsafe HeaderLayout.Part(address: UInt(bitPattern: text), count: strlen(text))
+        let isUsual = unsafe usual.withCString { unsafe strcmp(text, $0) == 0 }
+        return unsafe (part, isUsual ? usual : String(cString: text))
     }
 
     /// Hands an answer with its body to libmicrohttpd, which sends it in its own time.
-    func queue(_ response: Response, _ body: [UInt8], close: Bool) -> MHD_Result {
-        let message = unsafe body.withUnsafeBytes { bytes in
-            // libmicrohttpd takes the pointer as mutable and, told to copy, does not write to it.
-            unsafe MHD_create_response_from_buffer(
-                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+    func queue(_ response: Response, _ body: [UInt8], product: String?, close: Bool) -> MHD_Result {
+        guard let message = Message(response, body, product: product) else { return .NO }
+        if close { message.close() }
+        return unsafe message.queue(response.status, on: pointer)
+    }
+
+    /// As ``queue(_:_:product:close:)``, for an answer that this connection's next request may get too.
+    func queueAgain(_ response: Response, _ body: [UInt8], product: String?, on live: LiveConnection) -> MHD_Result {
+        live.latestAnswer.withLock { latest in
+            var message = latest.take()
+            if message?.renew(for: response, body) != true {
+                message = Message(response, body, product: product)
+            }
+            latest = message.take()
+            return unsafe latest?.queue(response.status, on: pointer) ?? .NO
         }
-        return unsafe queue(message, with: response, close: close)
     }
 
     /// Hands an answer to libmicrohttpd whose body is read from `stream`, unless it is omitted.
-    func queue(_ response: Response, _ stream: StreamedAnswer, omitsBody: Bool, close: Bool) -> MHD_Result {
+    func queue(
+        _ response: Response, _ stream: StreamedAnswer, omitsBody: Bool, product: String?, close: Bool
+    ) -> MHD_Result {
         // Released in streamReleased.
         let context = unsafe Unmanaged.passRetained(stream)
         let message = unsafe cmicrohttpd_stream(streamRead, context.toOpaque(), streamReleased, omitsBody ? 1 : 0)
-        if unsafe message == nil { unsafe context.release() }
-        return unsafe queue(message, with: response, close: close)
-    }
-
-    private func queue(_ message: OpaquePointer?, with response: Response, close: Bool) -> MHD_Result {
-        guard let message = unsafe message else { return .NO }
+        guard let message = unsafe message else {
+            unsafe context.release()
+            return .NO
+        }
         // The queue holds a reference of its own.
         defer { unsafe MHD_destroy_response(message) }
-        for field in response.headerFields {
-            // A pointer to each string itself: one is allocated for an argument that is a String.
-            unsafe field.name.rawName.withCString { name in
-                unsafe field.value.withCString { value in _ = unsafe MHD_add_response_header(message, name, value) }
-            }
-        }
+        unsafe Message.add(
+            response.headerFields, product: product, requestID: response.requestID, to: message)
         if close { unsafe MHD_add_response_header(message, "Connection", "close") }
         return unsafe MHD_queue_response(pointer, UInt32(response.status.code), message)
     }

@@ -18,7 +18,8 @@ final class Exchange: Sendable {
         case discarding(limit: Int, then: Answer)
         /// A task works on the answer; the connection is suspended while the task waits.
         case running
-        case answered(Response)
+        /// What there is to answer, and whether the connection's next request may well get the same.
+        case answered(Response, mayRecur: Bool)
         case queued
     }
 
@@ -38,6 +39,14 @@ final class Exchange: Sendable {
         var isHead = false
         /// The stream that the answer's body is read from, once it is queued.
         var stream: StreamedAnswer?
+
+        /// The phase; nil for one of the two in which the answer is what there is to go on with, which is not copied.
+        var awaited: Phase? {
+            switch phase {
+            case .running, .answered: nil
+            case .new, .reading, .discarding, .queued: phase
+            }
+        }
     }
 
     /// How much of an over-long body is read and thrown away for the sake of a proper answer, in bytes.
@@ -78,7 +87,7 @@ final class Exchange: Sendable {
     func step(_ connection: Connection, method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?, _ piece: Piece)
         -> MHD_Result
     {
-        switch state.withLock({ $0.phase }) {
+        switch state.withLock({ $0.awaited }) {
         case .new:
             guard let live, !isCut else { return .NO }
             let verdict = connection.verdict(of: server, on: live)
@@ -96,7 +105,7 @@ final class Exchange: Sendable {
         case .discarding(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: 0, patience: limit) }
             return run(answer, on: connection)
-        case .running, .answered:
+        case nil, .running, .answered:
             return proceed(on: connection)
         case .queued:
             return .YES
@@ -110,7 +119,8 @@ final class Exchange: Sendable {
     private func begin(_ request: Request, _ refusal: Refusal?, on connection: Connection) -> MHD_Result {
         if let refusal { return refuse(refusal, request, on: connection) }
         if isTooLate { return refuse(.shuttingDown, request, on: connection) }
-        switch server.handler.accept(request) {
+        let disposition = server.handler.accept(request)
+        switch consume disposition {
         case .respond(let response) where request.contentLength == 0:
             // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
             guard account?.requestIsComplete() != false else {
@@ -120,7 +130,7 @@ final class Exchange: Sendable {
             }
             state.withLock {
                 $0.isHead = request.method == .head
-                $0.phase = .answered(response)
+                $0.phase = .answered(response, mayRecur: true)
             }
             return .YES
         case .respond(let response):
@@ -162,11 +172,16 @@ final class Exchange: Sendable {
         return queue(server.handler.response(to: refusal, of: request), on: connection, close: true)
     }
 
-    private func queue(_ response: Response, on connection: Connection, close: Bool) -> MHD_Result {
+    private func queue(
+        _ response: Response, mayRecur: Bool = false, on connection: Connection, close: Bool
+    ) -> MHD_Result {
         switch response.body {
         case .bytes(let bytes):
             guard account?.answerLeaves(isStream: false) != false else { return .NO }
-            return connection.queue(response, bytes, close: close)
+            if let live, mayRecur, !close, bytes.count <= Message.longestKept {
+                return connection.queueAgain(response, bytes, product: server.product, on: live)
+            }
+            return connection.queue(response, bytes, product: server.product, close: close)
         case .stream(let body):
             _ = account?.answerLeaves(isStream: true)
             let stream = StreamedAnswer(body, on: connection, of: server)
@@ -175,7 +190,8 @@ final class Exchange: Sendable {
                 return state.isHead
             }
             return connection.queue(
-                response, stream, omitsBody: isHead || response.status == .notModified, close: close)
+                response, stream, omitsBody: isHead || response.status == .notModified, product: server.product,
+                close: close)
         }
     }
 
@@ -218,9 +234,9 @@ final class Exchange: Sendable {
         while true {
             let next = state.withLock { state -> Next in
                 if !state.jobs.isEmpty { return .run(state.jobs.removeFirst()) }
-                if case .answered(let response) = state.phase {
+                if case .answered(let response, let mayRecur) = state.phase {
                     state.phase = .queued
-                    return .queue(response)
+                    return .queue(response, mayRecur: mayRecur)
                 }
                 if let end = state.watchEnd {
                     // Whoever brings news waits for the lock, and is seen by the watch.
@@ -231,12 +247,12 @@ final class Exchange: Sendable {
                 state.isSuspended = server.suspend(self, connection)
                 return state.isSuspended ? .wait : .refuse(state.request)
             }
-            switch next {
+            switch consume next {
             // SAFETY: enqueue took the job from the runtime, and it is run here once.
             case .run(let job): unsafe job.runSynchronously(on: asUnownedTaskExecutor())
-            case .queue(let response):
+            case .queue(let response, let mayRecur):
                 let isLast = server.isDraining || account?.isUsedUp ?? false
-                return queue(response, on: connection, close: isLast)
+                return queue(response, mayRecur: mayRecur, on: connection, close: isLast)
             case .watch(let end):
                 if !hasSeenNews(until: end) { state.withLock { $0.watchEnd = nil } }
             case .wait: return .YES
@@ -248,7 +264,7 @@ final class Exchange: Sendable {
 
     private enum Next {
         case run(UnownedJob)
-        case queue(Response)
+        case queue(Response, mayRecur: Bool)
         /// The answer is a matter of microseconds.
         case watch(until: ContinuousClock.Instant)
         case wait
@@ -289,7 +305,7 @@ final class Exchange: Sendable {
     func complete(with response: Response) {
         let (isTaken, isWaiting) = state.withLock { state -> (Bool, Bool) in
             guard state.hasConnection, case .running = state.phase else { return (false, false) }
-            state.phase = .answered(response)
+            state.phase = .answered(response, mayRecur: false)
             hasNews.store(true, ordering: .releasing)
             defer { state.isSuspended = false }
             return (true, state.isSuspended)
@@ -324,7 +340,7 @@ final class Exchange: Sendable {
         stream?.finish()
         switch phase {
         case .new: return
-        case .answered(let response): response.discard()
+        case .answered(let response, _): response.discard()
         case .reading, .discarding, .running, .queued: break
         }
         server.exchangeEnded()

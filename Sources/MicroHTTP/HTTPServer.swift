@@ -26,6 +26,8 @@ public final class HTTPServer: Sendable {
         public var requestSeconds = 60
         /// The longest header section, request line included, and the longest request target, in bytes.
         public var headerBytes = 8 * 1024
+        /// The value of every answer's `Server` field, such as `netnsd/0.1.0`; nil for none.
+        public var product: String?
 
         /// What libmicrohttpd has for a request and for its answer's headers. It takes what it remembers of each field
         /// from there too; so there is more than the headers may have, for us to refuse them. It clears it all after

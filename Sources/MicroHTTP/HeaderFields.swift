@@ -2,9 +2,9 @@ public import HTTPTypes
 
 /// Header fields in their order, found by going through them: a message has few, and the index that `HTTPFields` makes
 /// for its first look-up costs more than the rest of a small request.
-public struct HeaderFields: Sendable {
+public struct HeaderFields: Sendable, Equatable {
     /// One line of a header section.
-    public struct Field: Sendable {
+    public struct Field: Sendable, Equatable {
         /// What it is called, in whatever case.
         public let name: HTTPField.Name
         /// What it says, without white space around it.

@@ -24,6 +24,9 @@ final class LiveConnection: Sendable {
     /// What the latest target was parsed from, and what it is.
     private let latestTarget = Mutex<(raw: [UInt8], parsed: RequestTarget)?>(nil)
 
+    /// The latest answer of those that may recur.
+    let latestAnswer = Mutex<Message?>(nil)
+
     init(descriptor: CInt, client: Client, limits: ConnectionLimits, tls: TLSConnection?) {
         self.descriptor = descriptor
         self.client = client

@@ -7,6 +7,8 @@ final class ServerCore: Sendable {
     let logger: Logger
     /// The longest header section that is taken, in bytes.
     let headerBytes: Int
+    /// What every answer says has made it.
+    let product: String?
     let connections: LiveConnections
 
     private let draining = Atomic<Bool>(false)
@@ -45,6 +47,7 @@ final class ServerCore: Sendable {
         currentCredentials = Mutex(credentials)
         self.logger = logger
         headerBytes = configuration.headerBytes
+        product = configuration.product
         connections = LiveConnections(limits: ConnectionLimits(configuration))
     }
 

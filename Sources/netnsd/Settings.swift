@@ -54,6 +54,7 @@ struct Settings {
         warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
         networks = try NetworkSettings(options.networks, environment: environment)
         var limits = try LimitSettings(options.limits, environment: environment)
+        limits.server.product = "netnsd/\(Version.current)"
         limits.server.threads = try options.httpThreads ?? parsed("HTTP_THREADS", { Int($0) }) ?? max(1, processors / 2)
         guard (1...256).contains(limits.server.threads) else {
             throw ValidationError("--http-threads is a number from 1 to 256.")

@@ -1,0 +1,85 @@
+import CMicroHTTPD
+public import HTTPTypes
+
+/// An answer whose bytes are all known, as libmicrohttpd has it.
+///
+/// To make one takes libmicrohttpd twenty allocations, so a connection keeps its latest: who polls mostly gets the same
+/// again, under another ``Response/requestID``.
+///
+/// `@unchecked Sendable`: libmicrohttpd counts the references to a message under a lock of its own, and reads one only
+/// for an answer that is under way. Nobody shares one, and what changes it, ``renew(for:_:)``, is for between two
+/// answers on the one connection that it is queued on.
+@safe struct Message: ~Copyable, @unchecked Sendable {
+    /// Beyond so many bytes a body is not worth its memory for as long as the connection is open.
+    static let longestKept = 2048
+
+    private let pointer: OpaquePointer
+    private var fields: HeaderFields
+    private var body: [UInt8]
+    private var requestID: String?
+
+    /// nil when memory is short.
+    init?(_ response: Response, _ body: [UInt8], product: String?) {
+        let made = unsafe body.withUnsafeBytes { bytes in
+            // libmicrohttpd takes the pointer as mutable and, told to copy, does not write to it.
+            unsafe MHD_create_response_from_buffer(
+                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+        }
+        guard let pointer = unsafe made else { return nil }
+        unsafe self.pointer = unsafe pointer
+        fields = response.headerFields
+        self.body = body
+        requestID = response.requestID
+        unsafe Self.add(fields, product: product, requestID: requestID, to: pointer)
+    }
+
+    deinit {
+        // An answer that is under way has a reference of its own.
+        unsafe MHD_destroy_response(pointer)
+    }
+
+    /// Has it answer another request with the same; false says that it cannot.
+    mutating func renew(for response: Response, _ body: [UInt8]) -> Bool {
+        guard self.body == body, fields == response.headerFields else { return false }
+        // What is the same array the next time need not be looked through.
+        (fields, self.body) = (response.headerFields, body)
+        if let former = self.requestID {
+            let isRemoved = unsafe HTTPField.Name.requestID.rawName.withCString { name in
+                unsafe former.withCString { unsafe MHD_del_response_header(pointer, name, $0) == .YES }
+            }
+            guard isRemoved else { return false }
+        }
+        requestID = response.requestID
+        if let requestID { unsafe Self.add(.requestID, requestID, to: pointer) }
+        return true
+    }
+
+    /// Says that the connection ends with it.
+    func close() { unsafe MHD_add_response_header(pointer, "Connection", "close") }
+
+    func queue(_ status: HTTPResponse.Status, on connection: OpaquePointer) -> MHD_Result {
+        unsafe MHD_queue_response(connection, UInt32(status.code), pointer)
+    }
+
+    /// Adds what stands above the body.
+    static func add(_ fields: HeaderFields, product: String?, requestID: String?, to message: OpaquePointer) {
+        for field in fields { unsafe add(field.name, field.value, to: message) }
+        if let product { unsafe add(.server, product, to: message) }
+        if let requestID { unsafe add(.requestID, requestID, to: message) }
+    }
+
+    private static func add(_ name: HTTPField.Name, _ value: String, to message: OpaquePointer) {
+        // A pointer to each string itself: one is allocated for an argument that is a String.
+        unsafe name.rawName.withCString { name in
+            unsafe value.withCString { value in _ = unsafe MHD_add_response_header(message, name, value) }
+        }
+    }
+}
+
+extension HTTPField.Name {
+    /// What a request is called in its answer, and may be called by who sends it.
+    public static let requestID = {
+        guard let name = HTTPField.Name("X-Request-Id") else { preconditionFailure("a token is a field name") }
+        return name
+    }()
+}

@@ -83,20 +83,20 @@ package struct APIHandler: RequestHandler {
         let requestID = requestIDs.identifier(for: request)
         var observation = telemetry.begin(request)
         do throws(Problem) {
-            let found = try route(request, &observation)
-            switch found.endpoint {
-            case .immediate(let answer):
-                let response = try answer(call(request, requestID, found, observation))
+            let destination = try route(request, &observation)
+            switch destination.endpoint {
+            case .immediate(let response):
                 return .respond(finish(response, of: request, requestID, observation))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
-                return read(call(request, requestID, found, observation), limit: limit, observation, answer)
+                let call = makeCall(request, requestID, to: destination, observation)
+                return read(call, limit: limit, observation, answer)
             case .recalling(let recent, let answer):
-                let recollection = request.contentLength == 0 ? recent.recall(found.target) : .unknowable
+                let recollection = request.contentLength == 0 ? recent.recall(destination.target) : .unknowable
                 if case .answer(let response) = recollection {
                     return .respond(finish(response, of: request, requestID, observation))
                 }
-                let call = call(request, requestID, found, observation)
+                let call = makeCall(request, requestID, to: destination, observation)
                 return read(call, limit: nil, observation) { (call, body) async throws(Problem) in
                     guard case .unknown(let moment) = recollection else { return try await answer(call, body) }
                     return try await recent.share(call.target, since: moment) { () async throws(Problem) in
@@ -163,26 +163,27 @@ package struct APIHandler: RequestHandler {
         return finish(problem.response(requestID: requestID), of: request, requestID, observation, problem)
     }
 
-    /// What a request asks for, and who asks. A ``Call`` is made of it for what makes an answer, and not for one that is
-    /// kept, since copying it all would take longer than the rest.
-    private struct Found {
+    /// What a request asks for, and who asks. A ``Call`` is made of it where an answer is to be made; for one that is
+    /// there already, copying it all would take longer than the rest.
+    private struct Destination {
         let endpoint: Endpoint
         let target: RequestTarget
         let parameters: PathParameters
         let principal: Principal
     }
 
-    private func call(
-        _ request: Request, _ requestID: String, _ found: Found, _ observation: Telemetry.Observation
+    private func makeCall(
+        _ request: Request, _ requestID: String, to destination: Destination, _ observation: Telemetry.Observation
     ) -> Call {
         Call(
-            request: request, target: found.target, requestID: requestID, name: found.parameters.first,
-            item: found.parameters.second, admission: admission, notes: observation.notes, principal: found.principal)
+            request: request, target: destination.target, requestID: requestID, name: destination.parameters.first,
+            item: destination.parameters.second, admission: admission, notes: observation.notes,
+            principal: destination.principal)
     }
 
     private func route(
         _ request: Request, _ observation: inout Telemetry.Observation
-    ) throws(Problem) -> Found {
+    ) throws(Problem) -> Destination {
         let target: RequestTarget
         switch request.target {
         case .success(let parsed): target = parsed
@@ -204,15 +205,15 @@ package struct APIHandler: RequestHandler {
             throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
         }
         if let method {
-            return Found(endpoint: method.endpoint, target: target, parameters: parameters, principal: principal)
+            return Destination(
+                endpoint: method.endpoint, target: target, parameters: parameters, principal: principal)
         }
         guard request.method == .options else {
             throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
         }
         let answer = Response(status: .noContent, headerFields: [.allow: route.allow])
-        return Found(
-            endpoint: .immediate { (_) throws(Problem) in answer }, target: target, parameters: parameters,
-            principal: principal)
+        return Destination(
+            endpoint: .immediate(answer), target: target, parameters: parameters, principal: principal)
     }
 
     /// The path's route, and what stands in the path for its parameters.

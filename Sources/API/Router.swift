@@ -24,8 +24,8 @@ struct Call: Sendable {
 enum Endpoint: Sendable {
     typealias Answer = @Sendable (Call, [UInt8]) async throws(Problem) -> Response
 
-    /// At once, on the connection's thread; for what is in memory.
-    case immediate(@Sendable (Call) throws(Problem) -> Response)
+    /// At once, on the connection's thread, and always the same.
+    case immediate(Response)
     /// With the help of the core. A body is refused unless it is of one of the types and no longer than `limit` bytes,
     /// or than any may be; it is empty where the client sent none.
     case reading(limit: Int?, types: [String], Answer)

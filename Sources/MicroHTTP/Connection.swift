@@ -113,11 +113,9 @@ import Synchronization
     /// As ``queue(_:_:product:close:)``, for an answer that this connection's next request may get too.
     func queueAgain(_ response: Response, _ body: [UInt8], product: String?, on live: LiveConnection) -> MHD_Result {
         live.latestAnswer.withLock { latest in
-            var message = latest.take()
-            if message?.renew(for: response, body) != true {
-                message = Message(response, body, product: product)
+            if latest?.renew(for: response, body) != true {
+                latest = Message(response, body, product: product)
             }
-            latest = message.take()
             return unsafe latest?.queue(response.status, on: pointer) ?? .NO
         }
     }

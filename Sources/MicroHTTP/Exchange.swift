@@ -40,13 +40,24 @@ final class Exchange: Sendable {
         /// The stream that the answer's body is read from, once it is queued.
         var stream: StreamedAnswer?
 
-        /// The phase; nil for one of the two in which the answer is what there is to go on with, which is not copied.
-        var awaited: Phase? {
+        /// What the phase asks for, without the answer, which takes long to copy.
+        var step: Step {
             switch phase {
-            case .running, .answered: nil
-            case .new, .reading, .discarding, .queued: phase
+            case .new: .begin
+            case .reading(let limit, let answer): .read(limit: limit, then: answer)
+            case .discarding(let limit, let answer): .discard(limit: limit, then: answer)
+            case .running, .answered: .proceed
+            case .queued: .nothing
             }
         }
+    }
+
+    private enum Step {
+        case begin
+        case read(limit: Int, then: Answer)
+        case discard(limit: Int, then: Answer)
+        case proceed
+        case nothing
     }
 
     /// How much of an over-long body is read and thrown away for the sake of a proper answer, in bytes.
@@ -87,8 +98,8 @@ final class Exchange: Sendable {
     func step(_ connection: Connection, method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?, _ piece: Piece)
         -> MHD_Result
     {
-        switch state.withLock({ $0.awaited }) {
-        case .new:
+        switch state.withLock({ $0.step }) {
+        case .begin:
             guard let live, !isCut else { return .NO }
             let verdict = connection.verdict(of: server, on: live)
             let (request, refusal) = unsafe connection.request(
@@ -99,15 +110,15 @@ final class Exchange: Sendable {
                 return refuse(.certificateRefused(reason), request, on: connection)
             }
             return begin(request, refusal, on: connection)
-        case .reading(let limit, let answer):
+        case .read(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }
             return bodyEnded(limit: limit, answer, on: connection)
-        case .discarding(let limit, let answer):
+        case .discard(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: 0, patience: limit) }
             return run(answer, on: connection)
-        case nil, .running, .answered:
+        case .proceed:
             return proceed(on: connection)
-        case .queued:
+        case .nothing:
             return .YES
         }
     }

@@ -4,7 +4,7 @@ public import HTTPTypes
 /// for its first look-up costs more than the rest of a small request.
 public struct HeaderFields: Sendable, Equatable {
     /// One line of a header section.
-    public struct Field: Sendable, Equatable {
+    public struct Field: Sendable {
         /// What it is called, in whatever case.
         public let name: HTTPField.Name
         /// What it says, without white space around it.
@@ -43,6 +43,13 @@ public struct HeaderFields: Sendable, Equatable {
     /// Adds a field at the end, be there others of the name or not.
     public mutating func append(_ name: HTTPField.Name, _ value: String) {
         fields.append(Field(name: name, value: value))
+    }
+}
+
+extension HeaderFields.Field: Equatable {
+    /// Whether they are sent as the same bytes.
+    public static func == (left: Self, right: Self) -> Bool {
+        left.name.rawName == right.name.rawName && left.value.utf8.elementsEqual(right.value.utf8)
     }
 }
 

@@ -3,12 +3,12 @@ public import HTTPTypes
 
 /// An answer whose bytes are all known, as libmicrohttpd has it.
 ///
-/// To make one takes libmicrohttpd twenty allocations, so a connection keeps its latest: who polls mostly gets the same
-/// again, under another ``Response/requestID``.
+/// To make one takes libmicrohttpd three allocations a field, and to free them, so a connection keeps its latest: who
+/// polls mostly gets the same again, under another ``Response/requestID``.
 ///
 /// `@unchecked Sendable`: libmicrohttpd counts the references to a message under a lock of its own, and reads one only
-/// for an answer that is under way. Nobody shares one, and what changes it, ``renew(for:_:)``, is for between two
-/// answers on the one connection that it is queued on.
+/// for an answer that is under way. Nobody shares one, and what changes it is for before its first answer, or between
+/// two on the one connection that it is queued on.
 @safe struct Message: ~Copyable, @unchecked Sendable {
     /// Beyond so many bytes a body is not worth its memory for as long as the connection is open.
     static let longestKept = 2048
@@ -17,6 +17,8 @@ public import HTTPTypes
     private var fields: HeaderFields
     private var body: [UInt8]
     private var requestID: String?
+    /// Whether libmicrohttpd has taken all of the fields, for which its memory may have been too short.
+    private var isWhole: Bool
 
     /// nil when memory is short.
     init?(_ response: Response, _ body: [UInt8], product: String?) {
@@ -30,7 +32,7 @@ public import HTTPTypes
         fields = response.headerFields
         self.body = body
         requestID = response.requestID
-        unsafe Self.add(fields, product: product, requestID: requestID, to: pointer)
+        isWhole = unsafe Self.add(fields, product: product, requestID: requestID, to: pointer)
     }
 
     deinit {
@@ -40,7 +42,7 @@ public import HTTPTypes
 
     /// Has it answer another request with the same; false says that it cannot.
     mutating func renew(for response: Response, _ body: [UInt8]) -> Bool {
-        guard self.body == body, fields == response.headerFields else { return false }
+        guard isWhole, self.body == body, fields == response.headerFields else { return false }
         // What is the same array the next time need not be looked through.
         (fields, self.body) = (response.headerFields, body)
         if let former = self.requestID {
@@ -50,8 +52,8 @@ public import HTTPTypes
             guard isRemoved else { return false }
         }
         requestID = response.requestID
-        if let requestID { unsafe Self.add(.requestID, requestID, to: pointer) }
-        return true
+        if let requestID { isWhole = unsafe Self.add(.requestID, requestID, to: pointer) }
+        return isWhole
     }
 
     /// Says that the connection ends with it.
@@ -61,17 +63,20 @@ public import HTTPTypes
         unsafe MHD_queue_response(connection, UInt32(status.code), pointer)
     }
 
-    /// Adds what stands above the body.
-    static func add(_ fields: HeaderFields, product: String?, requestID: String?, to message: OpaquePointer) {
-        for field in fields { unsafe add(field.name, field.value, to: message) }
-        if let product { unsafe add(.server, product, to: message) }
-        if let requestID { unsafe add(.requestID, requestID, to: message) }
+    /// Adds what stands above the body; false says that something of it is missing.
+    @discardableResult
+    static func add(_ fields: HeaderFields, product: String?, requestID: String?, to message: OpaquePointer) -> Bool {
+        var isWhole = true
+        for field in fields where unsafe !add(field.name, field.value, to: message) { isWhole = false }
+        if let product, unsafe !add(.server, product, to: message) { isWhole = false }
+        if let requestID, unsafe !add(.requestID, requestID, to: message) { isWhole = false }
+        return isWhole
     }
 
-    private static func add(_ name: HTTPField.Name, _ value: String, to message: OpaquePointer) {
+    private static func add(_ name: HTTPField.Name, _ value: String, to message: OpaquePointer) -> Bool {
         // A pointer to each string itself: one is allocated for an argument that is a String.
         unsafe name.rawName.withCString { name in
-            unsafe value.withCString { value in _ = unsafe MHD_add_response_header(message, name, value) }
+            unsafe value.withCString { value in unsafe MHD_add_response_header(message, name, value) == .YES }
         }
     }
 }

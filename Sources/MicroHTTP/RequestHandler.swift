@@ -92,7 +92,8 @@ public enum Refusal: Sendable, Equatable {
 public struct Response: Sendable {
     /// The status; its reason phrase is not sent, libmicrohttpd has its own.
     public var status: HTTPResponse.Status
-    /// The header fields, `Content-Length`, `Transfer-Encoding`, `Date`, `Connection` and `Server` left to the server.
+    /// The header fields; `Content-Length`, `Transfer-Encoding`, `Date`, `Connection`, `Server` and `X-Request-Id` are left
+    /// to the server.
     public var headerFields: HeaderFields
     /// What the request is called, for the `X-Request-Id` field; nil leaves it out. Apart from the others, because these
     /// are the same each time the same is asked for.

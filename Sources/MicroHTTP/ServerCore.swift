@@ -7,7 +7,7 @@ final class ServerCore: Sendable {
     let logger: Logger
     /// The longest header section that is taken, in bytes.
     let headerBytes: Int
-    /// What every answer says has made it.
+    /// What an answer says has made it.
     let product: String?
     let connections: LiveConnections
 

@@ -113,6 +113,7 @@ struct AccessPolicyTests {
         for bad in [
             "", "localhost", "127.0.0.1", "192.0.2.2", "evil.example", "lab.example.evil", "192.0.2.1:80:80",
             "192.0.2.1:x", "[2001:db8::1", "[2001:db8::1]x", ":80", "lab.example@evil", "2001:db8::1",
+            "192.0.2.1:\u{301}80", "[2001:db8::1]\u{301}:80", "[\u{301}2001:db8::1]", "192.0.2.1\u{301}:80",
         ] {
             #expect(!hosts.allow(bad), "\(bad)")
         }

@@ -13,9 +13,11 @@ private final class RecurringHandler: RequestHandler {
 
     func accept(_ request: Request) -> Disposition {
         var response = response.withLock(\.self)
-        response.requestID =
-            request.headerFields[.requestID] == "none"
-            ? nil : "id-\(count.add(1, ordering: .relaxed).newValue)"
+        switch request.headerFields[.requestID] {
+        case "none": break
+        case let id?: response.requestID = id
+        case nil: response.requestID = "id-\(count.add(1, ordering: .relaxed).newValue)"
+        }
         return .respond(response)
     }
 
@@ -69,9 +71,9 @@ private final class RecurringHandler: RequestHandler {
                     let answer = client.answer()
                     let fields = Self.fields(answer)
                     #expect(answer.hasPrefix("HTTP/1.1 \(response.status.code)"))
-                    #expect(fields["etag"]?.first == response.headerFields[.eTag])
-                    #expect(fields["content-type"]?.first == response.headerFields[.contentType])
-                    guard case .bytes(let body) = response.body else { return }
+                    #expect(fields["etag"] == response.headerFields[.eTag].map { [$0] })
+                    #expect(fields["content-type"] == response.headerFields[.contentType].map { [$0] })
+                    guard case .bytes(let body) = response.body else { throw Unexpected() }
                     #expect(answer.hasSuffix("\r\n\r\n" + String(decoding: body, as: UTF8.self)))
                 }
             }
@@ -81,15 +83,35 @@ private final class RecurringHandler: RequestHandler {
     @Test("one without an id has none, and HEAD no body") func variants() async throws {
         try await withServer { handler, client in
             handler.response.withLock { $0 = Response(status: .ok, body: Array("body".utf8)) }
-            for _ in 0..<3 {
+            for number in 0..<3 {
                 client.send(Self.get("X-Request-Id: none\r\n"))
                 #expect(Self.fields(client.answer())["x-request-id"] == nil)
                 client.send(Self.get(method: "HEAD"))
                 let head = client.text(through: "\r\n\r\n")
                 #expect(Self.fields(head)["content-length"] == ["4"])
-                #expect(Self.fields(head)["x-request-id"]?.count == 1)
+                #expect(Self.fields(head)["x-request-id"] == ["id-\(2 * number + 1)"])
                 client.send(Self.get())
                 #expect(client.answer().hasSuffix("\r\n\r\nbody"))
+            }
+            // Two that come in one piece, and two of one id.
+            client.send(Self.get() + Self.get())
+            #expect((0..<2).map { _ in Self.fields(client.answer())["x-request-id"] } == [["id-7"], ["id-8"]])
+            for _ in 0..<2 {
+                client.send(Self.get("X-Request-Id: mine\r\n"))
+                #expect(Self.fields(client.answer())["x-request-id"] == ["mine"])
+            }
+        }
+    }
+
+    @Test("one that has no body has none, however often it is sent", arguments: [204, 304])
+    func withoutBody(status: Int) async throws {
+        try await withServer { handler, client in
+            handler.response.withLock { $0 = Response(status: .init(code: status), headerFields: [.eTag: "1"]) }
+            for number in 1...3 {
+                client.send(Self.get())
+                let answer = client.text(through: "\r\n\r\n")
+                #expect(answer.hasPrefix("HTTP/1.1 \(status)"))
+                #expect(Self.fields(answer)["x-request-id"] == ["id-\(number)"])
             }
         }
     }
@@ -108,6 +130,33 @@ private final class RecurringHandler: RequestHandler {
             #expect(client.isClosed())
         }
     }
+
+    @Test("a message serves another answer if that has the same bytes, and no other") func renewal() throws {
+        let response = Response(status: .ok, headerFields: [.eTag: "1"])
+        guard var message = Message(response, [1, 2], product: nil) else { throw Unexpected() }
+        var other = response
+        for id in ["a", "b", nil, "c", nil, nil] {
+            other.requestID = id
+            let isRenewed = message.renew(for: other, [1, 2])
+            #expect(isRenewed)
+        }
+        other.headerFields = [.eTag: "2"]
+        let hasOtherField = message.renew(for: other, [1, 2])
+        #expect(!hasOtherField)
+        let hasOtherBody = message.renew(for: response, [1, 3])
+        #expect(!hasOtherBody)
+        let isSame = message.renew(for: response, [1, 2])
+        #expect(isSame)
+    }
+
+    @Test("fields are the same if their bytes are") func equality() {
+        let eTag = HTTPField.Name("etag")
+        #expect(HeaderFields.Field(name: .eTag, value: "e\u{301}") != .init(name: .eTag, value: "\u{e9}"))
+        #expect(HeaderFields.Field(name: .eTag, value: "1") == .init(name: .eTag, value: "1"))
+        #expect(eTag.map { HeaderFields.Field(name: .eTag, value: "1") != .init(name: $0, value: "1") } == true)
+    }
+
+    private struct Unexpected: Error {}
 
     private func withServer(
         _ configuration: HTTPServer.Configuration = .init(),

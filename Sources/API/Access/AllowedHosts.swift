@@ -38,17 +38,17 @@ package struct AllowedHosts: Sendable {
     /// `HOST`, `HOST:PORT` or `[ADDRESS]:PORT` without the port and the brackets; nil for anything else.
     private static func host(of field: String) -> String? {
         var (host, port) = (field[...], ""[...])
-        // By its bytes, which are looked through many times faster than its characters.
+        // By its bytes: they are looked through many times faster than characters, and none hides behind another.
         if field.utf8.first == UInt8(ascii: "[") {
             guard let end = field.utf8.firstIndex(of: UInt8(ascii: "]")) else { return nil }
-            host = field[field.index(after: field.startIndex)..<end]
-            port = field[field.index(after: end)...]
+            host = field[field.utf8.index(after: field.startIndex)..<end]
+            port = field[field.utf8.index(after: end)...]
             guard port.isEmpty || port.utf8.first == UInt8(ascii: ":") else { return nil }
         } else if let colon = field.utf8.firstIndex(of: UInt8(ascii: ":")) {
             host = field[..<colon]
             port = field[colon...]
         }
-        guard !host.isEmpty, port.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        guard !host.isEmpty, port.utf8.dropFirst().allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         return String(host)
     }
 

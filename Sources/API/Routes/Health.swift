@@ -7,7 +7,7 @@ extension Route {
     /// `/healthz`: the process is alive and answers.
     static let health: Route = {
         let alive = Response.json { $0.member("status", "ok") }
-        return Route("/healthz", [(.get, .open, .immediate { (_) throws(Problem) in alive })])
+        return Route("/healthz", [(.get, .open, .immediate(alive))])
     }()
 
     /// `/readyz`: a namespace could be created now, or the exact reason why not, found out by trying;

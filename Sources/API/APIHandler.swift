@@ -38,17 +38,18 @@ package struct APIHandler: RequestHandler {
         logger: Logger
     ) {
         let attachments = attachments ?? Attachments(manager: manager, networks: nil, logger: logger)
+        // They are looked through in this order, so those that are asked for most come first. No path is two's.
         let routes: [Route] = [
+            .namespace(manager),
+            .namespaces(manager),
             .health,
             .readiness(manager, lifecycle),
             .version,
             .specification,
             .host(manager, workers: workers, warm: warm),
             .events(manager.events),
-            .namespaces(manager),
             .batch(manager, limit: limits.batchBytes),
             .prune(manager),
-            .namespace(manager),
             .renewal(manager),
             .attachments(attachments, manager.answers),
             .attachment(attachments),
@@ -189,19 +190,19 @@ package struct APIHandler: RequestHandler {
         case .success(let parsed): target = parsed
         case .failure(let malformation): throw Problem(.malformedRequest, malformation.advice)
         }
-        let route = find(target, &observation)
+        let found = find(target, &observation)
         // Before anything is known of who asks: what is answered before a body has come cannot take its time, and so
         // must not tell whether a token is any good.
         let longest = admission.limits.longestBody
         if let length = request.contentLength, length > UInt64(longest) { throw Problem.tooLarge(limit: longest) }
         try access.checkOrigin(of: request)
         // Who is not known learns nothing of what there is, but that the daemon lives.
-        let method = route?.0.endpoint(for: request.method)
-        let right = method?.right ?? (route?.0.isOpen == true ? .open : .read)
+        let method = found.flatMap { routes[$0.place].endpoint(for: request.method) }
+        let right = method?.right ?? (found.map { routes[$0.place].isOpen } == true ? .open : .read)
         let principal = right == .open ? .nobody : try access.principal(of: request)
         if right != .open { observation.principal = principal }
         try access.check(right, of: principal, for: request)
-        guard let (route, parameters) = route else {
+        guard let (place, parameters) = found else {
             throw Problem(.routeNotFound, "There is nothing at this path; /openapi.yaml lists the paths.")
         }
         if let method {
@@ -209,22 +210,23 @@ package struct APIHandler: RequestHandler {
                 endpoint: method.endpoint, target: target, parameters: parameters, principal: principal)
         }
         guard request.method == .options else {
-            throw Problem(.methodNotAllowed, "This path answers \(route.allow).", allow: route.allow)
+            let allow = routes[place].allow
+            throw Problem(.methodNotAllowed, "This path answers \(allow).", allow: allow)
         }
-        let answer = Response(status: .noContent, headerFields: [.allow: route.allow])
+        let answer = Response(status: .noContent, headerFields: [.allow: routes[place].allow])
         return Destination(
             endpoint: .immediate(answer), target: target, parameters: parameters, principal: principal)
     }
 
-    /// The path's route, and what stands in the path for its parameters.
+    /// The place of the path's route, and what stands in the path for its parameters.
     private func find(
         _ target: RequestTarget, _ observation: inout Telemetry.Observation
-    ) -> (Route, PathParameters)? {
-        for (number, route) in routes.enumerated() {
-            guard let parameters = route.match(target.segments) else { continue }
-            observation.route = number
+    ) -> (place: Int, parameters: PathParameters)? {
+        for place in routes.indices {
+            guard let parameters = routes[place].match(target.segments) else { continue }
+            observation.route = place
             observation.parameter = parameters.first
-            return (route, parameters)
+            return (place, parameters)
         }
         return nil
     }
@@ -243,10 +245,9 @@ package struct APIHandler: RequestHandler {
     }
 
     private func finish(
-        _ response: Response, of request: Request, _ requestID: String, _ observation: Telemetry.Observation,
+        _ response: consuming Response, of request: Request, _ requestID: String, _ observation: Telemetry.Observation,
         _ problem: Problem? = nil
     ) -> Response {
-        var response = response
         telemetry.end(observation, request, requestID, response, problem)
         response.requestID = requestID
         let level: Logger.Level = response.status.code == 500 ? .error : .debug

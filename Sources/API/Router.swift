@@ -59,7 +59,14 @@ struct Route: Sendable {
     }
 
     /// What one method does, and the right that whoever asks for it needs.
-    typealias Method = (method: HTTPRequest.Method, right: Right, endpoint: Endpoint)
+    struct Method: Sendable {
+        let method: HTTPRequest.Method
+        let right: Right
+        let endpoint: Endpoint
+    }
+
+    /// A ``Method`` as the table of routes has it.
+    typealias Row = (HTTPRequest.Method, Right, Endpoint)
 
     let pattern: String
     private let segments: [Segment]
@@ -68,7 +75,7 @@ struct Route: Sendable {
     let allow: String
 
     /// - Parameter pattern: Such as `/v1/namespaces/{name}`, with at most two parameters.
-    init(_ pattern: String, _ endpoints: [Method]) {
+    init(_ pattern: String, _ rows: [Row]) {
         self.pattern = pattern
         var hasParameter = false
         segments = pattern.utf8.dropFirst().split(separator: UInt8(ascii: "/")).map { segment in
@@ -76,7 +83,7 @@ struct Route: Sendable {
             defer { hasParameter = true }
             return hasParameter ? .second : .first
         }
-        self.endpoints = endpoints
+        endpoints = rows.map { Method(method: $0, right: $1, endpoint: $2) }
         let methods = endpoints.map(\.method)
         let implied: [HTTPRequest.Method] = methods.contains(.get) ? [.head, .options] : [.options]
         allow = (methods + implied).map(\.rawValue).joined(separator: ", ")

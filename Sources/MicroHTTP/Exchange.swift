@@ -6,8 +6,8 @@ import Synchronization
 /// One request and its answer, from the request line to the last byte sent.
 ///
 /// libmicrohttpd calls the access handler once when the headers are there, once for every piece of the body, and once
-/// more when it wants the answer; ``step(_:_:)`` is all of these. When the answer takes time the connection is
-/// suspended, and ``complete(with:)`` resumes it.
+/// more when it wants the answer; ``step(_:method:version:_:)`` is all of these. When the answer takes time the
+/// connection is suspended, and ``complete(with:)`` resumes it.
 final class Exchange: Sendable {
     private typealias Answer = @Sendable ([UInt8], NearAnswer) async -> Response
 
@@ -40,7 +40,7 @@ final class Exchange: Sendable {
         /// The stream that the answer's body is read from, once it is queued.
         var stream: StreamedAnswer?
 
-        /// What the phase asks for, without the answer, which takes long to copy.
+        /// What the phase asks for, without the response, which takes long to copy.
         var step: Step {
             switch phase {
             case .new: .begin

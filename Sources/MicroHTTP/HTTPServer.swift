@@ -26,8 +26,8 @@ public final class HTTPServer: Sendable {
         public var requestSeconds = 60
         /// The longest header section, request line included, and the longest request target, in bytes.
         public var headerBytes = 8 * 1024
-        /// The value of the answers' `Server` field, such as `netnsd/0.1.0`; nil for none. What libmicrohttpd refuses by
-        /// itself has none in any case.
+        /// The value of the answers' `Server` field, such as `netnsd/0.1.0`; nil for none. What libmicrohttpd refuses
+        /// by itself has none in any case.
         public var product: String?
 
         /// What libmicrohttpd has for a request and for its answer's headers. It takes what it remembers of each field

@@ -92,10 +92,10 @@ public enum Refusal: Sendable, Equatable {
 public struct Response: Sendable {
     /// The status; its reason phrase is not sent, libmicrohttpd has its own.
     public var status: HTTPResponse.Status
-    /// The header fields; `Content-Length`, `Transfer-Encoding`, `Date`, `Connection`, `Server` and `X-Request-Id` are left
-    /// to the server.
+    /// The header fields; `Content-Length`, `Transfer-Encoding`, `Date`, `Connection`, `Server` and `X-Request-Id` are
+    /// left to the server.
     public var headerFields: HeaderFields
-    /// What the request is called, for the `X-Request-Id` field; nil leaves it out. Apart from the others, because these
+    /// What the request is called, for the `X-Request-Id` field; nil leaves it out. Apart from the others, because they
     /// are the same each time the same is asked for.
     public var requestID: String?
     /// The body; not sent in answer to HEAD, while the length of bytes is.

@@ -34,6 +34,11 @@ struct RouteTableTests {
                 route.endpoints.map { "\($0.method.rawValue) \(route.pattern): \($0.right.rawValue)" }
             }
             await workers.stop()
+            // The order in which the routes are looked through does not matter.
+            for route in handler.routes {
+                let path = route.pattern.split(separator: "/").map { Array(($0.hasPrefix("{") ? "x" : $0).utf8) }
+                #expect(handler.routes.filter { $0.match(path) != nil }.map(\.pattern) == [route.pattern])
+            }
             #expect(Set(routed) == Set(AccessRow.all.map { "\($0.operation): \($0.right)" }))
             for row in AccessRow.all {
                 let right = try #require(Right(rawValue: row.right))

@@ -113,6 +113,11 @@ private final class RecurringHandler: RequestHandler {
                 #expect(answer.hasPrefix("HTTP/1.1 \(status)"))
                 #expect(Self.fields(answer)["x-request-id"] == ["id-\(number)"])
             }
+            // Nothing stands before the next one.
+            handler.response.withLock { $0 = Response(status: .ok, headerFields: [.eTag: "1"], body: [0x61]) }
+            client.send(Self.get())
+            #expect(client.answer().hasSuffix("\r\n\r\na"))
+            #expect(!client.hasAnswer(within: 50))
         }
     }
 

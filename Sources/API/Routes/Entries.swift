@@ -33,7 +33,7 @@ struct Entries<Filter: Sendable, Order: Sendable, Selector: Sendable, Entry: Sen
 
     /// `/v1/namespaces/{name}/` and the entries' name.
     var route: Route {
-        var methods: [Route.Method] = [
+        var rows: [Route.Row] = [
             (.get, .read, .awaiting { (call, _) async throws(Problem) in try await answerList(call) }),
             (.post, .change, .awaiting { (call, body) async throws(Problem) in try await answerAdd(call, body) }),
             (.delete, .change, .awaiting { (call, _) async throws(Problem) in try await answerRemove(call) }),
@@ -42,9 +42,9 @@ struct Entries<Filter: Sendable, Order: Sendable, Selector: Sendable, Entry: Sen
             let put = Endpoint.awaiting { (call, body) async throws(Problem) in
                 try await answerAdd(call, body, replacing: true)
             }
-            methods.insert((.put, .change, put), at: 2)
+            rows.insert((.put, .change, put), at: 2)
         }
-        return Route("/v1/namespaces/{name}/\(name)", methods)
+        return Route("/v1/namespaces/{name}/\(name)", rows)
     }
 
     private func answerList(_ call: Call) async throws(Problem) -> Response {

@@ -100,7 +100,7 @@ func streamRead(
 /// `MHD_ContentReaderFreeCallback`: nothing is read any more. The stream's end is told by `exchangeCompleted`.
 func streamReleased(_ context: UnsafeMutableRawPointer?) {
     guard let context = unsafe context else { return }
-    // Retained in Connection.queue(_:_:omitsBody:product:close:).
+    // Retained in Message.init(_:_:omitsBody:product:).
     unsafe Unmanaged<StreamedAnswer>.fromOpaque(context).release()
 }
 

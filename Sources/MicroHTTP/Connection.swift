@@ -105,9 +105,7 @@ import Synchronization
 
     /// Hands an answer with its body to libmicrohttpd, which sends it in its own time.
     func queue(_ response: Response, _ body: [UInt8], product: String?, close: Bool) -> MHD_Result {
-        guard let message = Message(response, body, product: product) else { return .NO }
-        if close { message.close() }
-        return unsafe message.queue(response.status, on: pointer)
+        queue(Message(response, body, product: product), response.status, close: close)
     }
 
     /// As ``queue(_:_:product:close:)``, for an answer that this connection's next request may get too.
@@ -124,19 +122,16 @@ import Synchronization
     func queue(
         _ response: Response, _ stream: StreamedAnswer, omitsBody: Bool, product: String?, close: Bool
     ) -> MHD_Result {
-        // Released in streamReleased.
-        let context = unsafe Unmanaged.passRetained(stream)
-        let message = unsafe cmicrohttpd_stream(streamRead, context.toOpaque(), streamReleased, omitsBody ? 1 : 0)
-        guard let message = unsafe message else {
-            unsafe context.release()
-            return .NO
-        }
-        // The queue holds a reference of its own.
-        defer { unsafe MHD_destroy_response(message) }
-        unsafe Message.add(
-            response.headerFields, product: product, requestID: response.requestID, to: message)
-        if close { unsafe MHD_add_response_header(message, "Connection", "close") }
-        return unsafe MHD_queue_response(pointer, UInt32(response.status.code), message)
+        queue(
+            Message(response, stream, omitsBody: omitsBody, product: product), response.status, close: close)
+    }
+
+    private func queue(
+        _ message: consuming Message?, _ status: HTTPResponse.Status, close: Bool
+    ) -> MHD_Result {
+        guard let message else { return .NO }
+        if close { message.close() }
+        return unsafe message.queue(status, on: pointer)
     }
 }
 

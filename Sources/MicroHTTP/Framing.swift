@@ -120,10 +120,3 @@ private struct Authority: Equatable {
         }
     }
 }
-
-extension HTTPField.Name {
-    static let host = {
-        guard let name = HTTPField.Name("Host") else { preconditionFailure("a token is a field name") }
-        return name
-    }()
-}

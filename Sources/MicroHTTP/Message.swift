@@ -1,10 +1,10 @@
 import CMicroHTTPD
-public import HTTPTypes
+import HTTPTypes
 
-/// An answer whose bytes are all known, as libmicrohttpd has it.
+/// An answer as libmicrohttpd has it.
 ///
 /// To make one takes libmicrohttpd three allocations a field, and to free them, so a connection keeps its latest: who
-/// polls mostly gets the same again, under another ``Response/requestID``.
+/// polls mostly gets the same again, under another ``Response/requestID``. One with a stream is for one request.
 ///
 /// `@unchecked Sendable`: libmicrohttpd counts the references to a message under a lock of its own, and reads one only
 /// for an answer that is under way. Nobody shares one, and what changes it is for before its first answer, or between
@@ -15,7 +15,8 @@ public import HTTPTypes
 
     private let pointer: OpaquePointer
     private var fields: HeaderFields
-    private var body: [UInt8]
+    /// nil for one that is read from a stream.
+    private var body: [UInt8]?
     private var requestID: String?
     /// Whether libmicrohttpd has taken all of the fields, for which its memory may have been too short.
     private var isWhole: Bool
@@ -27,12 +28,31 @@ public import HTTPTypes
             unsafe MHD_create_response_from_buffer(
                 bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
         }
-        guard let pointer = unsafe made else { return nil }
-        unsafe self.pointer = unsafe pointer
+        guard let made = unsafe made else { return nil }
+        unsafe self.init(made, response, body, product: product)
+    }
+
+    /// The body is read from `stream`, unless it is omitted. nil when memory is short.
+    init?(_ response: Response, _ stream: StreamedAnswer, omitsBody: Bool, product: String?) {
+        // Released in streamReleased.
+        let context = unsafe Unmanaged.passRetained(stream)
+        let made = unsafe cmicrohttpd_stream(streamRead, context.toOpaque(), streamReleased, omitsBody ? 1 : 0)
+        guard let made = unsafe made else {
+            unsafe context.release()
+            return nil
+        }
+        unsafe self.init(made, response, nil, product: product)
+    }
+
+    private init(_ made: OpaquePointer, _ response: Response, _ body: [UInt8]?, product: String?) {
+        unsafe pointer = unsafe made
         fields = response.headerFields
         self.body = body
         requestID = response.requestID
-        isWhole = unsafe Self.add(fields, product: product, requestID: requestID, to: pointer)
+        isWhole = true
+        for field in fields where unsafe !Self.add(field.name, field.value, to: made) { isWhole = false }
+        if let product, unsafe !Self.add(.server, product, to: made) { isWhole = false }
+        if let requestID, unsafe !Self.add(.requestID, requestID, to: made) { isWhole = false }
     }
 
     deinit {
@@ -63,28 +83,10 @@ public import HTTPTypes
         unsafe MHD_queue_response(connection, UInt32(status.code), pointer)
     }
 
-    /// Adds what stands above the body; false says that something of it is missing.
-    @discardableResult
-    static func add(_ fields: HeaderFields, product: String?, requestID: String?, to message: OpaquePointer) -> Bool {
-        var isWhole = true
-        for field in fields where unsafe !add(field.name, field.value, to: message) { isWhole = false }
-        if let product, unsafe !add(.server, product, to: message) { isWhole = false }
-        if let requestID, unsafe !add(.requestID, requestID, to: message) { isWhole = false }
-        return isWhole
-    }
-
     private static func add(_ name: HTTPField.Name, _ value: String, to message: OpaquePointer) -> Bool {
         // A pointer to each string itself: one is allocated for an argument that is a String.
         unsafe name.rawName.withCString { name in
             unsafe value.withCString { value in unsafe MHD_add_response_header(message, name, value) == .YES }
         }
     }
-}
-
-extension HTTPField.Name {
-    /// What a request is called in its answer, and may be called by who sends it.
-    public static let requestID = {
-        guard let name = HTTPField.Name("X-Request-Id") else { preconditionFailure("a token is a field name") }
-        return name
-    }()
 }

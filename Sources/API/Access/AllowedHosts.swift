@@ -63,15 +63,3 @@ package struct AllowedHosts: Sendable {
         return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil && $0.utf8.first != UInt8(ascii: "+") }
     }
 }
-
-extension HTTPField.Name {
-    /// In HTTP/1 a field like any other.
-    static let host = {
-        guard let name = HTTPField.Name("Host") else { preconditionFailure("a token is a field name") }
-        return name
-    }()
-    static let origin = {
-        guard let name = HTTPField.Name("Origin") else { preconditionFailure("a token is a field name") }
-        return name
-    }()
-}

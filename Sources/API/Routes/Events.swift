@@ -53,10 +53,7 @@ private func lastEventID(_ call: Call) throws(Problem) -> Revision? {
 }
 
 extension HTTPField.Name {
-    fileprivate static let lastEventID = {
-        guard let name = HTTPField.Name("Last-Event-ID") else { preconditionFailure("a token is a field name") }
-        return name
-    }()
+    fileprivate static let lastEventID = token("Last-Event-ID")
 }
 
 extension Revision {

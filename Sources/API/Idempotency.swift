@@ -3,13 +3,8 @@ import MicroHTTP
 import NamespaceCore
 
 extension HTTPField.Name {
-    fileprivate static let idempotencyKey = named("Idempotency-Key")
-    fileprivate static let idempotentReplayed = named("Idempotent-Replayed")
-
-    private static func named(_ text: String) -> HTTPField.Name {
-        guard let name = HTTPField.Name(text) else { preconditionFailure("a token is a field name") }
-        return name
-    }
+    fileprivate static let idempotencyKey = token("Idempotency-Key")
+    fileprivate static let idempotentReplayed = token("Idempotent-Replayed")
 }
 
 /// Answers a request that has an `Idempotency-Key` once: a retry gets the first answer again

@@ -87,15 +87,17 @@ package struct APIHandler: RequestHandler {
             let destination = try route(request, &observation)
             switch destination.endpoint {
             case .immediate(let response):
-                return .respond(finish(response, of: request, requestID, observation))
+                let finished = finish(response, of: request, requestID, observation)
+                return .respond(finished, again: standing(finished, to: request, observation))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
                 let call = makeCall(request, requestID, to: destination, observation)
                 return read(call, limit: limit, observation, answer)
             case .recalling(let recent, let answer):
                 let recollection = request.contentLength == 0 ? recent.recall(destination.target) : .unknowable
-                if case .answer(let response) = recollection {
-                    return .respond(finish(response, of: request, requestID, observation))
+                if case .answer(let response, let hold) = recollection {
+                    let finished = finish(response, of: request, requestID, observation)
+                    return .respond(finished, again: standing(finished, to: request, observation, (recent, hold)))
                 }
                 let call = makeCall(request, requestID, to: destination, observation)
                 return read(call, limit: nil, observation) { (call, body) async throws(Problem) in
@@ -113,6 +115,20 @@ package struct APIHandler: RequestHandler {
                 return response
             }
         }
+    }
+
+    /// Whether the same client gets the answer again when it asks the same.
+    private func standing(
+        _ response: Response, to request: Request, _ observation: Telemetry.Observation,
+        _ hold: (RecentAnswers, RecentAnswers.Hold)? = nil
+    ) -> StandingAnswer? {
+        // A token or a certificate may have been taken back by then. An id of the client's own would be given to two.
+        guard request.client.transport != .tls, request.headerFields[.authorization] == nil,
+            request.headerFields[.requestID] == nil, logger.logLevel > .debug
+        else { return nil }
+        let tally = telemetry.requests.tally(
+            route: observation.route, method: request.method, status: response.status.code)
+        return StandingAnswer(requestIDs: requestIDs, tally: tally, hold: hold)
     }
 
     /// Answers once the body is there.

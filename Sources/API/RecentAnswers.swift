@@ -12,11 +12,18 @@ final class RecentAnswers: Sendable {
     /// What is known of a request.
     enum Recollection {
         /// The answer that it would have now.
-        case answer(Response)
+        case answer(Response, Hold)
         /// Nothing, or what this request is to make anew; an answer that is made from now on may be kept.
         case unknown(NamespaceManager.Moment)
         /// Nothing, and nothing should be kept.
         case unknowable
+    }
+
+    /// For how long an answer stays what it is.
+    struct Hold {
+        fileprivate let moment: NamespaceManager.Moment
+        /// On the monotonic clock.
+        fileprivate let end: UInt64
     }
 
     private struct Entry {
@@ -67,17 +74,23 @@ final class RecentAnswers: Sendable {
     /// block.
     func recall(_ target: RequestTarget) -> Recollection {
         guard let moment = now() else { return .unknowable }
-        let response = state.withLock { state -> Response? in
+        return state.withLock { state in
             if state.moment != moment { state = State(moment: moment) }
-            guard let entry = state.entries[target] else { return nil }
+            guard let entry = state.entries[target] else { return .unknown(moment) }
             let age = clock() - entry.time
             let isDue = age >= Self.longest || age >= Self.renewalAge && !entry.isBeingRenewed
-            guard isDue else { return entry.response }
+            guard isDue else {
+                return .answer(entry.response, Hold(moment: moment, end: entry.time + Self.renewalAge))
+            }
             state.entries[target]?.isBeingRenewed = true
-            return nil
+            return .unknown(moment)
         }
-        return response.map { .answer($0) } ?? .unknown(moment)
     }
+
+    /// Whether an answer is still what it was, and none is to be made anew.
+    ///
+    /// - Parameter time: Now, on the monotonic clock, in nanoseconds.
+    func has(_ hold: Hold, at time: UInt64) -> Bool { time < hold.end && now() == hold.moment }
 
     /// Answers what `look` does, or another one's look that is under way: of all who ask for the same at the same moment
     /// one looks, as each of them would take the others' time. If that one fails, each looks for itself.

@@ -11,8 +11,11 @@ final class RequestIDs: Sendable {
     /// The client's own id where it sent an acceptable one, else a new one.
     func identifier(for request: Request) -> String {
         if let sent = request.headerFields[.requestID], Self.isAcceptable(sent) { return sent }
-        return Self.name(run: run, count: count.add(1, ordering: .relaxed).newValue)
+        return next()
     }
+
+    /// A new one.
+    func next() -> String { Self.name(run: run, count: count.add(1, ordering: .relaxed).newValue) }
 
     /// Five digits of the run and nine of the count, to the base 36, so that ids sort as they were given: enough for
     /// decades of a hundred thousand requests a second, and as many as a string holds without memory besides itself.

@@ -1,6 +1,7 @@
 import CMicroHTTPD
 import Glibc
 import Logging
+import Synchronization
 
 // libmicrohttpd's callbacks. File-scope functions on purpose: a closure can inherit an actor from where it is written,
 // and traps when one of libmicrohttpd's threads calls it. `context` is the ServerCore, that of `connectionChanged` the
@@ -51,15 +52,23 @@ func targetArrived(
     let place = HeaderLayout.Part(address: UInt(bitPattern: target), count: bytes.count)
     let live = unsafe connection.flatMap { unsafe Connection($0).live }
     let parsed: Result<RequestTarget, RequestTarget.Malformation>
+    var isRepeated = false
     do throws(RequestTarget.Malformation) {
-        let target =
-            if let live { unsafe try live.target(parsing: bytes) } else { unsafe try RequestTarget(parsing: bytes) }
-        parsed = .success(target)
+        if let live {
+            let target: RequestTarget
+            (target, isRepeated) = try live.latest.withLock { latest throws(RequestTarget.Malformation) in
+                unsafe try latest.target(parsing: bytes)
+            }
+            parsed = .success(target)
+        } else {
+            parsed = .success(unsafe try RequestTarget(parsing: bytes))
+        }
     } catch {
         parsed = .failure(error)
     }
+    let exchange = Exchange(server: server, on: live, target: parsed, isRepeated: isRepeated, at: place)
     // Released in exchangeCompleted, which is called for every exchange, whatever becomes of it.
-    return unsafe Unmanaged.passRetained(Exchange(server: server, on: live, target: parsed, at: place)).toOpaque()
+    return unsafe Unmanaged.passRetained(exchange).toOpaque()
 }
 
 /// `MHD_AccessHandlerCallback`: the headers, a piece of the body, or the wish for an answer.

@@ -105,33 +105,48 @@ import Synchronization
 
     /// Hands an answer with its body to libmicrohttpd, which sends it in its own time.
     func queue(_ response: Response, _ body: [UInt8], product: String?, close: Bool) -> MHD_Result {
-        queue(Message(response, body, product: product), response.status, close: close)
+        queue(Message(response, body, product: product), close: close)
     }
 
     /// As ``queue(_:_:product:close:)``, for an answer that this connection's next request may get too.
-    func queueAgain(_ response: Response, _ body: [UInt8], product: String?, on live: LiveConnection) -> MHD_Result {
-        live.latestAnswer.withLock { latest in
-            if latest?.renew(for: response, body) != true {
-                latest = Message(response, body, product: product)
-            }
-            return unsafe latest?.queue(response.status, on: pointer) ?? .NO
+    ///
+    /// - Parameter recurrence: With what it is known that the next request is to get it.
+    func queue(
+        _ response: Response, _ body: [UInt8], product: String?, keeping recurrence: Recurrence?,
+        on live: LiveConnection
+    ) -> MHD_Result {
+        live.latest.withLock { latest in
+            latest.keep(response, body, product: product, recurrence)
+            return unsafe latest.message?.queue(on: pointer) ?? .NO
         }
+    }
+
+    /// Hands the latest answer that was kept to libmicrohttpd once more, for another request.
+    func queueAgain(requestID: String, on live: LiveConnection) -> MHD_Result {
+        live.latest.withLock { latest in
+            guard latest.message?.renew(requestID: requestID) == true else { return .NO }
+            return unsafe latest.message?.queue(on: pointer) ?? .NO
+        }
+    }
+
+    /// The header section, as libmicrohttpd has left it; lent, as the method is.
+    func section(from method: UnsafePointer<CChar>?) -> HeaderSection {
+        let bytes = unsafe UnsafeRawBufferPointer(start: method, count: cmicrohttpd_header_bytes(pointer))
+        return unsafe HeaderSection(
+            bytes: bytes, fieldCount: Int(MHD_get_connection_values_n(pointer, .HEADER_KIND, nil, nil)))
     }
 
     /// Hands an answer to libmicrohttpd whose body is read from `stream`, unless it is omitted.
     func queue(
         _ response: Response, _ stream: StreamedAnswer, omitsBody: Bool, product: String?, close: Bool
     ) -> MHD_Result {
-        queue(
-            Message(response, stream, omitsBody: omitsBody, product: product), response.status, close: close)
+        queue(Message(response, stream, omitsBody: omitsBody, product: product), close: close)
     }
 
-    private func queue(
-        _ message: consuming Message?, _ status: HTTPResponse.Status, close: Bool
-    ) -> MHD_Result {
+    private func queue(_ message: consuming Message?, close: Bool) -> MHD_Result {
         guard let message else { return .NO }
         if close { message.close() }
-        return unsafe message.queue(status, on: pointer)
+        return unsafe message.queue(on: pointer)
     }
 }
 

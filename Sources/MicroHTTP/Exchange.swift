@@ -20,6 +20,8 @@ final class Exchange: Sendable {
         case running
         /// What there is to answer, and whether the connection's next request may well get the same.
         case answered(Response, mayRecur: Bool)
+        /// The answer is the latest that the connection has kept.
+        case repeating(requestID: String)
         case queued
     }
 
@@ -27,6 +29,8 @@ final class Exchange: Sendable {
         var phase = Phase.new
         var request: Request?
         var body: [UInt8] = []
+        /// Which request gets the answer again, where one does.
+        var recurrence: Recurrence?
         /// How much of a body beyond the limit was thrown away.
         var discarded = 0
         /// The jobs of the answering task that wait for the connection's thread.
@@ -47,6 +51,7 @@ final class Exchange: Sendable {
             case .reading(let limit, let answer): .read(limit: limit, then: answer)
             case .discarding(let limit, let answer): .discard(limit: limit, then: answer)
             case .running, .answered: .proceed
+            case .repeating(let requestID): .repeat(requestID: requestID)
             case .queued: .nothing
             }
         }
@@ -57,6 +62,7 @@ final class Exchange: Sendable {
         case read(limit: Int, then: Answer)
         case discard(limit: Int, then: Answer)
         case proceed
+        case `repeat`(requestID: String)
         case nothing
     }
 
@@ -71,6 +77,8 @@ final class Exchange: Sendable {
     private let live: LiveConnection?
     private var account: ConnectionAccount? { live?.account }
     private let target: Result<RequestTarget, RequestTarget.Malformation>
+    /// Whether the connection's request before this one had the same target.
+    private let isRepeated: Bool
     private let targetPlace: HeaderLayout.Part
     /// Whether the connection was being closed before the request came.
     private let isTooLate: Bool
@@ -79,11 +87,12 @@ final class Exchange: Sendable {
 
     init(
         server: ServerCore, on live: LiveConnection?, target: Result<RequestTarget, RequestTarget.Malformation>,
-        at place: HeaderLayout.Part
+        isRepeated: Bool, at place: HeaderLayout.Part
     ) {
         self.server = server
         self.live = live
         self.target = target
+        self.isRepeated = isRepeated
         targetPlace = place
         isTooLate = live?.requestBegan() == false
         isCut = live?.account.requestArrives() != true
@@ -101,6 +110,7 @@ final class Exchange: Sendable {
         switch state.withLock({ $0.step }) {
         case .begin:
             guard let live, !isCut else { return .NO }
+            if let result = unsafe answerAgain(connection.section(from: method), on: live) { return result }
             let verdict = connection.verdict(of: server, on: live)
             let (request, refusal) = unsafe connection.request(
                 method: method, version: version, target: target, at: targetPlace, limit: server.headerBytes,
@@ -109,7 +119,7 @@ final class Exchange: Sendable {
             if case .refused(let reason) = verdict {
                 return refuse(.certificateRefused(reason), request, on: connection)
             }
-            return begin(request, refusal, on: connection)
+            return unsafe begin(request, refusal, connection.section(from: method), on: connection)
         case .read(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }
             return bodyEnded(limit: limit, answer, on: connection)
@@ -118,6 +128,10 @@ final class Exchange: Sendable {
             return run(answer, on: connection)
         case .proceed:
             return proceed(on: connection)
+        case .repeat(let requestID):
+            state.withLock { $0.phase = .queued }
+            guard let live, live.account.answerLeaves(isStream: false) else { return .NO }
+            return connection.queueAgain(requestID: requestID, on: live)
         case .nothing:
             return .YES
         }
@@ -127,13 +141,29 @@ final class Exchange: Sendable {
         if case .trusted(let certificate) = verdict { live.client.presenting(certificate) } else { live.client }
     }
 
-    private func begin(_ request: Request, _ refusal: Refusal?, on connection: Connection) -> MHD_Result {
+    /// Answers a request like the connection's latest one as that was, without making a request of it; nil says that it
+    /// is to be taken as any other.
+    private func answerAgain(_ section: @autoclosure () -> HeaderSection, on live: LiveConnection) -> MHD_Result? {
+        guard isRepeated, !isTooLate, !server.isDraining, !live.account.isUsedUp,
+            let answer = live.latest.withLock({ $0.answer(to: section()) }), let requestID = answer.recur()
+        else { return nil }
+        server.exchangeBegan()
+        // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
+        let isOpen = live.account.requestIsComplete()
+        state.withLock { $0.phase = isOpen ? .repeating(requestID: requestID) : .queued }
+        return isOpen ? .YES : .NO
+    }
+
+    private func begin(
+        _ request: Request, _ refusal: Refusal?, _ section: @autoclosure () -> HeaderSection,
+        on connection: Connection
+    ) -> MHD_Result {
         if let refusal { return refuse(refusal, request, on: connection) }
         if isTooLate { return refuse(.shuttingDown, request, on: connection) }
         let disposition = server.handler.accept(request)
         switch consume disposition {
-        case .respond(let response) where request.contentLength == 0:
-            // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
+        case .respond(let response, let again) where request.contentLength == 0:
+            // The next call follows at once, see above.
             guard account?.requestIsComplete() != false else {
                 response.discard()
                 state.withLock { $0.phase = .queued }
@@ -142,9 +172,10 @@ final class Exchange: Sendable {
             state.withLock {
                 $0.isHead = request.method == .head
                 $0.phase = .answered(response, mayRecur: true)
+                if let again { $0.recurrence = Recurrence(of: section(), with: again) }
             }
             return .YES
-        case .respond(let response):
+        case .respond(let response, _):
             state.withLock {
                 $0.isHead = request.method == .head
                 $0.phase = .queued
@@ -190,7 +221,8 @@ final class Exchange: Sendable {
         case .bytes(let bytes):
             guard account?.answerLeaves(isStream: false) != false else { return .NO }
             if let live, mayRecur, !close, bytes.count <= Message.longestKept {
-                return connection.queueAgain(response, bytes, product: server.product, on: live)
+                let recurrence = state.withLock { $0.recurrence }
+                return connection.queue(response, bytes, product: server.product, keeping: recurrence, on: live)
             }
             return connection.queue(response, bytes, product: server.product, close: close)
         case .stream(let body):
@@ -352,7 +384,7 @@ final class Exchange: Sendable {
         switch phase {
         case .new: return
         case .answered(let response, _): response.discard()
-        case .reading, .discarding, .running, .queued: break
+        case .reading, .discarding, .running, .repeating, .queued: break
         }
         server.exchangeEnded()
     }

@@ -21,11 +21,8 @@ final class LiveConnection: Sendable {
     let tls: TLSConnection?
     private let descriptor: CInt
     private let phase = Atomic<Int>(Phase.idle)
-    /// What the latest target was parsed from, and what it is.
-    private let latestTarget = Mutex<(raw: [UInt8], parsed: RequestTarget)?>(nil)
-
-    /// The latest answer of those that may recur.
-    let latestAnswer = Mutex<Message?>(nil)
+    /// What is kept of its latest request, for the next one.
+    let latest = Mutex(LatestRequest())
 
     init(descriptor: CInt, client: Client, limits: ConnectionLimits, tls: TLSConnection?) {
         self.descriptor = descriptor
@@ -35,32 +32,6 @@ final class LiveConnection: Sendable {
         account = ConnectionAccount(descriptor: descriptor, user: user, limits: limits)
         self.tls = tls
     }
-
-    /// What the target of a request is. Whoever keeps a connection mostly asks for the same thing again.
-    func target(parsing raw: UnsafeRawBufferPointer) throws(RequestTarget.Malformation) -> RequestTarget {
-        let known = latestTarget.withLock { latest in
-            latest.flatMap { unsafe Self.areEqual(raw, $0.raw) ? $0.parsed : nil }
-        }
-        if let known { return known }
-        let parsed = unsafe try RequestTarget(parsing: raw)
-        // One of many parts is not worth its memory for as long as the connection is open.
-        if parsed.segments.count + parsed.query.count <= Self.mostParts, raw.count <= Self.longestTarget {
-            latestTarget.withLock { $0 = unsafe (Array(raw), parsed) }
-        }
-        return parsed
-    }
-
-    private static func areEqual(_ raw: UnsafeRawBufferPointer, _ other: [UInt8]) -> Bool {
-        guard raw.count == other.count else { return false }
-        return unsafe other.withUnsafeBytes { other in
-            guard let start = raw.baseAddress, let otherStart = other.baseAddress else { return true }
-            // SAFETY: both have as many bytes.
-            return unsafe memcmp(start, otherStart, raw.count) == 0
-        }
-    }
-
-    /// The longest target that is remembered, in bytes, and the most segments and items of a query.
-    private static let (longestTarget, mostParts) = (512, 16)
 
     /// Notes that a request begins; false says that the connection is being closed.
     func requestBegan() -> Bool {

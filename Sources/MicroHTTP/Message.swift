@@ -14,6 +14,7 @@ import HTTPTypes
     static let longestKept = 2048
 
     private let pointer: OpaquePointer
+    private var status: HTTPResponse.Status
     private var fields: HeaderFields
     /// nil for one that is read from a stream.
     private var body: [UInt8]?
@@ -46,6 +47,7 @@ import HTTPTypes
 
     private init(_ made: OpaquePointer, _ response: Response, _ body: [UInt8]?, product: String?) {
         unsafe pointer = unsafe made
+        status = response.status
         fields = response.headerFields
         self.body = body
         requestID = response.requestID
@@ -62,16 +64,23 @@ import HTTPTypes
 
     /// Has it answer another request with the same; false says that it cannot.
     mutating func renew(for response: Response, _ body: [UInt8]) -> Bool {
-        guard isWhole, self.body == body, fields == response.headerFields else { return false }
+        guard self.body == body, fields == response.headerFields else { return false }
         // What is the same array the next time need not be looked through.
         (fields, self.body) = (response.headerFields, body)
+        status = response.status
+        return renew(requestID: response.requestID)
+    }
+
+    /// Has it answer another request with the very same.
+    mutating func renew(requestID: String?) -> Bool {
+        guard isWhole else { return false }
         if let former = self.requestID {
             let isRemoved = unsafe HTTPField.Name.requestID.rawName.withCString { name in
                 unsafe former.withCString { unsafe MHD_del_response_header(pointer, name, $0) == .YES }
             }
             guard isRemoved else { return false }
         }
-        requestID = response.requestID
+        self.requestID = requestID
         if let requestID { isWhole = unsafe Self.add(.requestID, requestID, to: pointer) }
         return isWhole
     }
@@ -79,7 +88,7 @@ import HTTPTypes
     /// Says that the connection ends with it.
     func close() { unsafe MHD_add_response_header(pointer, "Connection", "close") }
 
-    func queue(_ status: HTTPResponse.Status, on connection: OpaquePointer) -> MHD_Result {
+    func queue(on connection: OpaquePointer) -> MHD_Result {
         unsafe MHD_queue_response(connection, UInt32(status.code), pointer)
     }
 

@@ -55,10 +55,21 @@ public struct Peer: Sendable, Equatable {
     }
 }
 
+/// What a handler says of an answer that may be given again: to the next request of the same connection, if that has
+/// the same header section, byte for byte, and no body.
+public protocol RecurringAnswer: Sendable {
+    /// What the request is called that gets the same answer now; nil says that it is to be accepted as any other.
+    ///
+    /// Called where ``RequestHandler/accept(_:)`` would be, and must not block either.
+    func recur() -> String?
+}
+
 /// A handler's decision on a request's headers.
 public enum Disposition: Sendable {
     /// Answer now. A body still to come is not read, and the connection is closed after the answer.
-    case respond(Response)
+    ///
+    /// With `again` the handler need not be asked for as long as the connection's next requests are the same.
+    case respond(Response, again: (any RecurringAnswer)? = nil)
     /// Read the body, of at most `limit` bytes, then answer with what the function returns.
     ///
     /// The function runs in a task of its own, which is not cancelled when the client hangs up. Besides the body it gets

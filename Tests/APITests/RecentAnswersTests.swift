@@ -1,4 +1,5 @@
 import HTTPTypes
+import LinuxKit
 import MicroHTTP
 import Synchronization
 import Testing
@@ -30,7 +31,7 @@ import Testing
     private func target(_ path: String) throws -> RequestTarget { try RequestTarget(parsing: path.utf8) }
 
     private func body(_ recollection: RecentAnswers.Recollection) -> String? {
-        guard case .answer(let response) = recollection, case .bytes(let bytes) = response.body else { return nil }
+        guard case .answer(let response, _) = recollection, case .bytes(let bytes) = response.body else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }
 
@@ -56,6 +57,42 @@ import Testing
             Issue.record("something is kept although changes go unnoticed")
             return
         }
+    }
+
+    @Test("what was recalled is good until something changes, or it is time to make it anew") func held() throws {
+        let clock = Clock(1)
+        let recent = clock.answers
+        let a = try target("/a")
+        guard case .unknown(let moment) = recent.recall(a) else {
+            Issue.record("it knows an answer that nobody has given")
+            return
+        }
+        recent.keep(Response(status: .ok), to: a, since: moment)
+        clock.advance(by: 10)
+        guard case .answer(_, let hold) = recent.recall(a) else {
+            Issue.record("it does not know an answer that was kept")
+            return
+        }
+        let tally = DurationTally()
+        let standing = StandingAnswer(requestIDs: RequestIDs(), tally: tally, hold: (recent, hold))
+        // Its own clock is the machine's.
+        #expect(standing.recur() == nil)
+        #expect(tally.reading.total == 0)
+        #expect(recent.has(hold, at: 11) && recent.has(hold, at: RecentAnswers.renewalAge))
+        #expect(!recent.has(hold, at: 1 + RecentAnswers.renewalAge))
+        clock.move(to: 2)
+        #expect(!recent.has(hold, at: 11))
+        clock.move(to: nil)
+        #expect(!recent.has(hold, at: 11))
+        clock.move(to: 1)
+        #expect(recent.has(hold, at: 11))
+    }
+
+    @Test("one that is always the same is given again under new ids, and counted") func standing() {
+        let tally = DurationTally()
+        let standing = StandingAnswer(requestIDs: RequestIDs(), tally: tally, hold: nil)
+        #expect(Set((0..<5).compactMap { _ in standing.recur() }).count == 5)
+        #expect(tally.reading.total == 5)
     }
 
     @Test("an answer lasts a second, and failures and large answers none")

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -77,6 +78,55 @@ struct RecentAnswerTests {
                 try await daemon.send("PUT", "\(Self.collection)/b\(round)")
                 #expect(try await daemon.send("GET", Self.collection).json["total"]?.int == round + 2)
             }
+        }
+    }
+
+    @Test(
+        "Who keeps a connection and asks the same again sees every change, and every answer is counted",
+        arguments: [HTTPClient.Transport.unixSocket, .tcp])
+    func kept(_ transport: HTTPClient.Transport) async throws {
+        try await withDaemon(tcp: true) { daemon in
+            let endpoint = try daemon.endpoint(transport)
+            try await daemon.send("PUT", Self.collection + "/a")
+            let lists = Mutex(try RawConnection(endpoint))
+            let items = Mutex(try RawConnection(endpoint))
+            var ids: Set<String> = []
+            func expectAnswers(_ round: Int) async throws {
+                let item = try await daemon.send("GET", Self.collection + "/a")
+                let list = try await daemon.send("GET", Self.collection)
+                let answers = try await offload {
+                    try (0..<20).map { _ in
+                        (
+                            try items.withLock { try $0.exchange("GET", Self.collection + "/a") },
+                            try lists.withLock { try $0.exchange("GET", Self.collection) }
+                        )
+                    }
+                }
+                for (one, all) in answers {
+                    #expect(one.body == item.body && one.status == item.status, "round \(round)")
+                    #expect(one.headers["etag"] == item.headers["etag"])
+                    #expect(all.body == list.body, "round \(round)")
+                    ids.formUnion([one, all].compactMap { $0.headers["x-request-id"] })
+                }
+            }
+            for round in 0..<6 {
+                try await expectAnswers(2 * round)
+                if round.isMultiple(of: 2) {
+                    let state = round.isMultiple(of: 4) ? "down" : "up"
+                    let path = "\(daemon.home.netnsDirectory)/a"
+                    try await Command.check("nsenter", ["--net=\(path)", "ip", "link", "set", "lo", state])
+                } else {
+                    try await daemon.send(
+                        "PATCH", Self.collection + "/a", body: #"{"labels":{"round":"\#(round)"}}"#)
+                }
+                try await expectAnswers(2 * round + 1)
+            }
+            #expect(ids.count == 12 * 20 * 2)
+            let labels = ["route": "/v1/namespaces/{name}", "method": "GET", "status": "200"]
+            #expect(try await daemon.metrics.sum("netnsd_http_requests_total", labels) == 12 * 21)
+            try await daemon.send("DELETE", Self.collection + "/a")
+            let gone = try await offload { try items.withLock { try $0.exchange("GET", Self.collection + "/a") } }
+            #expect(gone.status == 404)
         }
     }
 

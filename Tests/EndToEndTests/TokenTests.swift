@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -84,6 +85,38 @@ struct TokenTests {
                 let third = try await file.new(role: "viewer", name: "third")
                 try await expect(third, 200, daemon)
                 try await expect(second, 401, daemon)
+            }
+        }
+    }
+
+    @Test("A token that is taken back is worth nothing any more, on a connection that it was used on too")
+    func kept() async throws {
+        try await withHome { home in
+            let file = TokenFileCommand(home.root + "/tokens")
+            let token = try await file.text(role: "viewer", name: "first")
+            let arguments = ["--listen", "127.0.0.1:0", "--token-file", file.path]
+            try await withDaemon(in: home, arguments: arguments) { daemon in
+                let connection = Mutex(try RawConnection(daemon.endpoint(.tcp)))
+                func statuses(_ count: Int, _ path: String) async throws -> [Int] {
+                    try await offload {
+                        try (0..<count).map { _ in
+                            try connection.withLock { connection in
+                                try connection.exchange("GET", path, headers: ["Authorization: Bearer \(token)"]).status
+                            }
+                        }
+                    }
+                }
+                for path in ["/v1/version", "/v1/namespaces"] {
+                    #expect(try await statuses(5, path) == [200, 200, 200, 200, 200])
+                }
+                #expect(try await file.run(["revoke", "first"]).status == 0)
+                var last = 0
+                for _ in 0..<50 where last != 401 {
+                    last = try await statuses(1, "/v1/namespaces")[0]
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+                #expect(last == 401)
+                #expect(try await statuses(1, "/v1/version") == [401])
             }
         }
     }

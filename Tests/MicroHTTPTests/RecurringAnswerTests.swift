@@ -167,19 +167,9 @@ private final class RecurringHandler: RequestHandler {
         _ configuration: HTTPServer.Configuration = .init(),
         _ body: (_ handler: RecurringHandler, _ client: RawClient) throws -> Void
     ) async throws {
-        let path = "/tmp/microhttp-\(UUID().uuidString).sock"
         var configuration = configuration
         configuration.product = "test/1"
         let handler = RecurringHandler()
-        let server = try HTTPServer.start(
-            on: [.unix(path: path, mode: 0o600, group: nil)], configuration: configuration, handler: handler,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        do {
-            try body(handler, try RawClient(path: path))
-        } catch {
-            await server.shutdown(deadline: .seconds(1))
-            throw error
-        }
-        await server.shutdown(deadline: .seconds(5))
+        try await withUnixServer(configuration, handler) { connect in try body(handler, try connect()) }
     }
 }

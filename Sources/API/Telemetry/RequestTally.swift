@@ -24,12 +24,7 @@ final class RequestTally: Sendable {
             unsafe statuses[place].load(ordering: .acquiring)?.takeUnretainedValue()
         }
 
-        func add(at place: Int, nanoseconds: UInt64) {
-            let tally = tally(at: place) ?? makeTally(at: place)
-            tally.add(nanoseconds: nanoseconds)
-        }
-
-        private func makeTally(at place: Int) -> DurationTally {
+        func makeTally(at place: Int) -> DurationTally {
             let tally = DurationTally()
             let made = unsafe Unmanaged.passRetained(tally)
             let (isStored, former) = unsafe statuses[place].compareExchange(
@@ -80,10 +75,15 @@ final class RequestTally: Sendable {
 
     /// - Parameter route: The route's place among the patterns, nil for a path that has none.
     func add(route: Int?, method: HTTPRequest.Method, status: Int, nanoseconds: UInt64) {
+        tally(route: route, method: method, status: status).add(nanoseconds: nanoseconds)
+    }
+
+    /// Where the answers to such requests are counted.
+    func tally(route: Int?, method: HTTPRequest.Method, status: Int) -> DurationTally {
         let methodPlace = Self.methods.firstIndex(of: method) ?? Self.methods.count
         let cell = cells[(route ?? patterns.count) * (Self.methods.count + 1) + methodPlace]
         let place = places.indices.contains(status) ? Int(places[status]) : Self.statuses.count
-        cell.add(at: place, nanoseconds: nanoseconds)
+        return cell.tally(at: place) ?? cell.makeTally(at: place)
     }
 
     /// What the route is called where it is told of.

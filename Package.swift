@@ -91,7 +91,7 @@ let package = Package(
         ),
         .target(
             name: "MicroHTTP",
-            dependencies: ["CGnuTLS", "CMicroHTTPD", httpTypes, logging, system],
+            dependencies: ["CGnuTLS", "CMicroHTTPD", "CSocketOptions", httpTypes, logging, system],
             swiftSettings: strictAtTheEdge
         ),
         .target(
@@ -114,6 +114,8 @@ let package = Package(
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
         // For RTLD_DEFAULT, by which it finds GnuTLS; see CGnuTLS.h.
         .target(name: "CGnuTLS", cSettings: [.define("_GNU_SOURCE")]),
+        // Not called by us, but by libmicrohttpd; see CSocketOptions.h.
+        .target(name: "CSocketOptions", cSettings: [.define("_GNU_SOURCE")]),
         .systemLibrary(
             name: "CMicroHTTPD",
             pkgConfig: "libmicrohttpd",

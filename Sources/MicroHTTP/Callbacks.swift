@@ -121,7 +121,6 @@ func libraryLogged(
         return
     }
     let server = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
-    // There are two for each answer on a Unix socket, where TCP's options cannot be set.
     guard server.logger.logLevel <= .debug else { return }
     var buffer = [CChar](repeating: 0, count: 512)
     let length = unsafe vsnprintf(&buffer, buffer.count, format, arguments)

@@ -6,7 +6,7 @@ package import NamespaceCore
 package import Wiring
 
 /// The REST API: finds the route, refuses what headers alone show to be wrong, and words every answer.
-package struct APIHandler: RequestHandler {
+package final class APIHandler: RequestHandler {
     let routes: [Route]
     private let access: AccessPolicy
     private let delay = RefusalDelay()
@@ -135,7 +135,7 @@ package struct APIHandler: RequestHandler {
     private func read(
         _ call: Call, limit: Int?, _ observation: Telemetry.Observation, _ answer: @escaping Endpoint.Answer
     ) -> Disposition {
-        .read(limit: limit ?? admission.limits.bodyBytes) { (body, near) in
+        .read(limit: limit ?? admission.limits.bodyBytes) { [self] (body, near) in
             var call = call
             call.near = near
             telemetry.requests.answerBegan()

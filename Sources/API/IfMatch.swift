@@ -4,6 +4,15 @@ extension Precondition {
     /// What the value of `If-Match` asks for: `*`, or a list of entity tags, of which a weak one never matches (RFC
     /// 9110, section 13.1.1). nil for anything else.
     init?(ifMatch text: String) {
+        self.init(text, countingWeak: false)
+    }
+
+    /// The same of `If-None-Match`, where a weak tag matches as any other (section 13.1.2).
+    init?(ifNoneMatch text: String) {
+        self.init(text, countingWeak: true)
+    }
+
+    private init?(_ text: String, countingWeak: Bool) {
         var rest = Array(text.utf8)[...]
         var (tags, isList): ([String], Bool) = ([], false)
         while true {
@@ -16,7 +25,7 @@ extension Precondition {
             }
             let isWeak = rest.starts(with: "W/".utf8)
             guard let tag = Self.takeTag(from: isWeak ? rest.dropFirst(2) : rest, leaving: &rest) else { return nil }
-            if !isWeak { tags.append(tag) }
+            if !isWeak || countingWeak { tags.append(tag) }
             isList = true
         }
         guard isList else { return nil }

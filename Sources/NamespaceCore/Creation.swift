@@ -72,7 +72,7 @@ package struct Patch: Sendable, Equatable {
     }
 }
 
-/// The state that a namespace must be in for a change to be made (RFC 9110, section 13.1.1).
+/// The state that a namespace must be in, or must not, for something to be done (RFC 9110, sections 13.1.1 and 13.1.2).
 package enum Precondition: Sendable, Equatable {
     /// It exists.
     case any

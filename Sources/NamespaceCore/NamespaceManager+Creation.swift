@@ -39,15 +39,27 @@ extension NamespaceManager {
 
     /// Makes the namespace unless it is there as asked for; tells which.
     ///
-    /// - Throws: `.differs` when one of the name is there and different, `.stale` when there is only a file.
+    /// - Parameters:
+    ///   - precondition: What must be there.
+    ///   - exclusion: What must not be there.
+    /// - Throws: `.differs` when one of the name is there and different, `.stale` when there is only a file;
+    ///   `.preconditionFailed`.
     package func ensure(
-        _ name: NamespaceName, _ creation: Creation
+        _ name: NamespaceName, _ creation: Creation, if precondition: Precondition? = nil,
+        unless exclusion: Precondition? = nil
     ) async throws(NamespaceError) -> (namespace: Namespace, isNew: Bool) {
         try await holding(name) { () async throws(NamespaceError) in
             guard let existing = try await self.look(at: name) else {
+                guard precondition == nil else {
+                    throw NamespaceError(.preconditionFailed, "There is no namespace for If-Match to be true of.")
+                }
                 return (await self.register(try await self.make(name, creation)), true)
             }
             guard let status = existing.status else { throw Self.stale }
+            try Self.check(precondition, on: existing)
+            guard exclusion?.holds(for: existing) != true else {
+                throw NamespaceError(.preconditionFailed, "The namespace is there, and as If-None-Match says.")
+            }
             if let difference = Self.difference(creation, existing, status) {
                 throw NamespaceError(.differs, "The namespace exists \(difference); delete or PATCH it first.")
             }

@@ -18,4 +18,14 @@ import Testing
     func values(text: String, expected: Precondition?) {
         #expect(Precondition(ifMatch: text) == expected, "\(text)")
     }
+
+    @Test(
+        "If-None-Match is the same, but that weak tags are tags",
+        arguments: [
+            ("*", Precondition.any), (#""a", W/"b""#, .tags(["a", "b"])), (#"W/"a""#, .tags(["a"])), ("W/", nil),
+            ("", nil), ("a", nil),
+        ])
+    func exclusions(text: String, expected: Precondition?) {
+        #expect(Precondition(ifNoneMatch: text) == expected, "\(text)")
+    }
 }

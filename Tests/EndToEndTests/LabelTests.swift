@@ -174,6 +174,49 @@ struct LabelTests {
         }
     }
 
+    @Test("A PUT makes only what If-Match and If-None-Match let it make")
+    func preconditionsOfCreation() async throws {
+        try await withDaemon { daemon in
+            func put(_ fields: String..., body: String? = nil) async throws -> TestSupport.HTTPResponse {
+                try await daemon.send("PUT", Self.a, body: body, headers: fields)
+            }
+            // There is none, of whatever tag.
+            for value in ["*", #""a""#] {
+                #expect(try await put("If-Match: \(value)").problem == "precondition-failed")
+                #expect(try await daemon.send("GET", Self.a).status == 404)
+            }
+            #expect(try await put("If-None-Match: a").problem == "invalid-parameter")
+            let made = try await put("If-None-Match: *")
+            #expect(made.status == 201)
+            let tag = try #require(made.headers["etag"])
+            for value in ["*", tag, "W/\(tag)", "\"a\", \(tag)"] {
+                let refused = try await put("If-None-Match: \(value)")
+                #expect(refused.status == 412 && refused.problem == "precondition-failed", "\(value)")
+            }
+            #expect(try await put("If-Match: \(tag)", #"If-None-Match: "a""#).status == 200)
+            #expect(try await put("If-Match: *").status == 200)
+            #expect(try await put(#"If-Match: "a""#).problem == "precondition-failed")
+            // What differs is told where nothing else is amiss.
+            let body = #"{"loopback":"down"}"#
+            #expect(try await put("If-None-Match: *", body: body).problem == "precondition-failed")
+            #expect(try await put("If-Match: *", body: body).problem == "namespace-differs")
+            #expect(try await daemon.send("GET", Self.a).headers["etag"] == tag)
+        }
+    }
+
+    @Test("Of many that PUT with If-None-Match at once one makes it")
+    func exclusiveCreation() async throws {
+        try await withDaemon { daemon in
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<8 {
+                    group.addTask { try await daemon.send("PUT", Self.a, headers: ["If-None-Match: *"]).status }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(statuses.sorted() == [201] + Array(repeating: 412, count: 7))
+        }
+    }
+
     @Test("A name that is deleted and added again by other means has none of the old labels")
     func notInherited() async throws {
         try await withDaemon { daemon in

@@ -46,7 +46,7 @@ package enum RequestMutator {
             #"{"atomic":true,"items":[{"name":"d"},{"loopback":"down"},{"from":{"pid":2}}]}"#),
         Template("POST /v1/namespaces:prune?dryRun=true", ""),
         Template("PUT \(item)", #"{"loopback":"down","labels":{"team":"net"}}"#),
-        Template("PUT /v1/namespaces/%61", "{}"),
+        Template("PUT /v1/namespaces/%61", "{}", fields: [#"If-None-Match: W/"a", "b""#]),
         Template("GET \(item)"),
         Template("PATCH \(item)", #"{"labels":{"x":null,"y":"z"},"lease":{"seconds":5}}"#, fields: [#"If-Match: "a""#]),
         Template("PATCH \(item)", #"{"lease":null}"#, type: "application/merge-patch+json"),

@@ -56,10 +56,12 @@ private func put(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) asy
     let creation = Creation(
         .exactly(name), .new(try fields.loopback()), labels: try fields.labels(),
         leaseSeconds: try fields.leaseSeconds(), by: call.authority)
+    let (precondition, exclusion) = (try call.precondition(), try call.exclusion())
     let (namespace, isNew) = try await call.creating(1, within: manager) {
         (manager, reservation) async throws(Problem) in
         do throws(NamespaceError) {
-            return try await manager.ensure(name, creation.within(reservation))
+            return try await manager.ensure(
+                name, creation.within(reservation), if: precondition, unless: exclusion)
         } catch {
             throw Problem(error)
         }
@@ -130,6 +132,16 @@ extension Call {
             throw Problem(.invalidParameter, "If-Match is * or the ETag of an earlier answer.", field: "If-Match")
         }
         return precondition
+    }
+
+    /// What `If-None-Match` asks for, if it is there.
+    fileprivate func exclusion() throws(Problem) -> Precondition? {
+        guard let text = request.headerFields[.ifNoneMatch] else { return nil }
+        guard let exclusion = Precondition(ifNoneMatch: text) else {
+            throw Problem(
+                .invalidParameter, "If-None-Match is * or the ETag of an earlier answer.", field: "If-None-Match")
+        }
+        return exclusion
     }
 
     /// Any file name: what other tools made has names that we would not give.

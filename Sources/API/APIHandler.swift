@@ -117,18 +117,15 @@ package final class APIHandler: RequestHandler {
         }
     }
 
-    /// Whether the same client gets the answer again when it asks the same.
+    /// With what the same client gets the answer again when it asks the same; nil where each is to be logged.
     private func standing(
         _ response: Response, to request: Request, _ observation: Telemetry.Observation,
         _ hold: (RecentAnswers, RecentAnswers.Hold)? = nil
     ) -> StandingAnswer? {
-        // A token or a certificate may have been taken back by then. An id of the client's own would be given to two.
-        guard request.client.transport != .tls, request.headerFields[.authorization] == nil,
-            request.headerFields[.requestID] == nil, logger.logLevel > .debug
-        else { return nil }
+        guard logger.logLevel > .debug else { return nil }
         let tally = telemetry.requests.tally(
             route: observation.route, method: request.method, status: response.status.code)
-        return StandingAnswer(requestIDs: requestIDs, tally: tally, hold: hold)
+        return StandingAnswer(to: request, requestIDs: requestIDs, tally: tally, hold: hold)
     }
 
     /// Answers once the body is there.

@@ -98,7 +98,7 @@ import Synchronization
     /// - Parameter usual: What it mostly is, so that no string need be made of it.
     private static func part(_ text: UnsafePointer<CChar>?, mostly usual: String) -> (HeaderLayout.Part, String) {
         guard let text = unsafe text else { return (HeaderLayout.Part(address: 0, count: 0), "") }
-        let part = unsafe HeaderLayout.Part(address: UInt(bitPattern: text), count: strlen(text))
+        let part = unsafe part(text)
         let isUsual = unsafe usual.withCString { unsafe strcmp(text, $0) == 0 }
         return unsafe (part, isUsual ? usual : String(cString: text))
     }
@@ -129,11 +129,23 @@ import Synchronization
         }
     }
 
-    /// The header section, as libmicrohttpd has left it; lent, as the method is.
-    func section(from method: UnsafePointer<CChar>?) -> HeaderSection {
+    /// The header section, as libmicrohttpd has left it, and lent, as the method is; nil where it is not regular.
+    func section(
+        method: UnsafePointer<CChar>?, target: HeaderLayout.Part, version: UnsafePointer<CChar>?
+    ) -> HeaderSection? {
+        guard let method = unsafe method, let version = unsafe version else { return nil }
+        let (methodPart, versionPart) = unsafe (Self.part(method), Self.part(version))
+        var layout = HeaderLayout(method: methodPart, target: target, version: versionPart)
+        unsafe withUnsafeMutablePointer(to: &layout) { layout in
+            _ = unsafe MHD_get_connection_values_n(pointer, .HEADER_KIND, layOutHeader, layout)
+        }
         let bytes = unsafe UnsafeRawBufferPointer(start: method, count: cmicrohttpd_header_bytes(pointer))
-        return unsafe HeaderSection(
-            bytes: bytes, fieldCount: Int(MHD_get_connection_values_n(pointer, .HEADER_KIND, nil, nil)))
+        layout.finish(at: methodPart.address &+ UInt(bytes.count))
+        return unsafe HeaderSection(bytes, layout)
+    }
+
+    private static func part(_ text: UnsafePointer<CChar>) -> HeaderLayout.Part {
+        unsafe HeaderLayout.Part(address: UInt(bitPattern: text), count: strlen(text))
     }
 
     /// Hands an answer to libmicrohttpd whose body is read from `stream`, unless it is omitted.
@@ -165,16 +177,7 @@ private func collectHeader(
     guard let collector = unsafe context?.assumingMemoryBound(to: HeaderCollector.self) else { return .NO }
     let nameBytes = unsafe UnsafeRawBufferPointer(start: name, count: nameSize)
     let valueBytes = unsafe UnsafeRawBufferPointer(start: value, count: valueSize)
-    // SAFETY: between the colon and a value that is where it was written, there are only bytes of the line, and a value
-    // that is not there ends the count at the NUL that ended the line.
-    let spaces = unsafe name.map { name in
-        var count = 0
-        while unsafe name[nameSize + 1 + count] == 0x20 || name[nameSize + 1 + count] == 0x09 { count += 1 }
-        return count
-    }
-    unsafe collector.pointee.layout.field(
-        name: HeaderLayout.Part(address: UInt(bitPattern: name), count: nameSize),
-        value: HeaderLayout.Part(address: UInt(bitPattern: value), count: valueSize), spaces: spaces ?? 0)
+    unsafe collector.pointee.layout.field(name, nameSize, value, valueSize)
     let isClean = unsafe valueBytes.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
     guard isClean, let name = unsafe HeaderFields.name(nameBytes) else {
         unsafe collector.pointee.hasForbiddenByte = true
@@ -188,4 +191,32 @@ private func collectHeader(
     }
     unsafe collector.pointee.fields.append(name, String(decoding: valueBytes.prefix(end), as: UTF8.self))
     return .YES
+}
+
+/// `MHD_KeyValueIteratorN`: called for each header field, with a `HeaderLayout`.
+private func layOutHeader(
+    _ context: UnsafeMutableRawPointer?, _ kind: MHD_ValueKind, _ name: UnsafePointer<CChar>?, _ nameSize: Int,
+    _ value: UnsafePointer<CChar>?, _ valueSize: Int
+) -> MHD_Result {
+    guard let layout = unsafe context?.assumingMemoryBound(to: HeaderLayout.self) else { return .NO }
+    unsafe layout.pointee.field(name, nameSize, value, valueSize)
+    return .YES
+}
+
+extension HeaderLayout {
+    /// Goes on with a field as libmicrohttpd tells of it.
+    fileprivate mutating func field(
+        _ name: UnsafePointer<CChar>?, _ nameSize: Int, _ value: UnsafePointer<CChar>?, _ valueSize: Int
+    ) {
+        // SAFETY: between the colon and a value that is where it was written, there are only bytes of the line, and a
+        // value that is not there ends the count at the NUL that ended the line.
+        let spaces = unsafe name.map { name in
+            var count = 0
+            while unsafe name[nameSize + 1 + count] == 0x20 || name[nameSize + 1 + count] == 0x09 { count += 1 }
+            return count
+        }
+        field(
+            name: Part(address: UInt(bitPattern: name), count: nameSize),
+            value: Part(address: UInt(bitPattern: value), count: valueSize), spaces: spaces ?? 0)
+    }
 }

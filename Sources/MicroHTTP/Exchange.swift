@@ -110,7 +110,10 @@ final class Exchange: Sendable {
         switch state.withLock({ $0.step }) {
         case .begin:
             guard let live, !isCut else { return .NO }
-            if let result = unsafe answerAgain(connection.section(from: method), on: live) { return result }
+            func section() -> HeaderSection? {
+                unsafe connection.section(method: method, target: targetPlace, version: version)
+            }
+            if let result = answerAgain(section, on: live) { return result }
             let verdict = connection.verdict(of: server, on: live)
             let (request, refusal) = unsafe connection.request(
                 method: method, version: version, target: target, at: targetPlace, limit: server.headerBytes,
@@ -119,7 +122,7 @@ final class Exchange: Sendable {
             if case .refused(let reason) = verdict {
                 return refuse(.certificateRefused(reason), request, on: connection)
             }
-            return unsafe begin(request, refusal, connection.section(from: method), on: connection)
+            return begin(request, refusal, section, on: connection)
         case .read(let limit, let answer):
             guard unsafe piece.isEmpty else { return unsafe read(piece, limit: limit) }
             return bodyEnded(limit: limit, answer, on: connection)
@@ -130,7 +133,7 @@ final class Exchange: Sendable {
             return proceed(on: connection)
         case .repeat(let requestID):
             state.withLock { $0.phase = .queued }
-            guard let live, live.account.answerLeaves(isStream: false) else { return .NO }
+            guard let live, unsafe piece.isEmpty, live.account.answerLeaves(isStream: false) else { return .NO }
             return connection.queueAgain(requestID: requestID, on: live)
         case .nothing:
             return .YES
@@ -143,9 +146,9 @@ final class Exchange: Sendable {
 
     /// Answers a request like the connection's latest one as that was, without making a request of it; nil says that it
     /// is to be taken as any other.
-    private func answerAgain(_ section: @autoclosure () -> HeaderSection, on live: LiveConnection) -> MHD_Result? {
-        guard isRepeated, !isTooLate, !server.isDraining, !live.account.isUsedUp,
-            let answer = live.latest.withLock({ $0.answer(to: section()) }), let requestID = answer.recur()
+    private func answerAgain(_ section: () -> HeaderSection?, on live: LiveConnection) -> MHD_Result? {
+        guard isRepeated, !isTooLate, !server.isDraining, !live.account.isUsedUp, let section = section(),
+            let answer = live.latest.withLock({ $0.answer(to: section) }), let requestID = answer.recur()
         else { return nil }
         server.exchangeBegan()
         // libmicrohttpd closes a connection that is answered at its first call; the next one follows at once.
@@ -155,8 +158,7 @@ final class Exchange: Sendable {
     }
 
     private func begin(
-        _ request: Request, _ refusal: Refusal?, _ section: @autoclosure () -> HeaderSection,
-        on connection: Connection
+        _ request: Request, _ refusal: Refusal?, _ section: () -> HeaderSection?, on connection: Connection
     ) -> MHD_Result {
         if let refusal { return refuse(refusal, request, on: connection) }
         if isTooLate { return refuse(.shuttingDown, request, on: connection) }

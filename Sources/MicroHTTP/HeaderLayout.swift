@@ -3,7 +3,8 @@
 /// libmicrohttpd parses in place, and forgives much without a word: it takes a bare LF or CR for a line's end, a NUL
 /// for a value's, and joins folded lines. Each leaves a trace: it puts one NUL for a bare LF or CR and two for CR LF, a
 /// value ends before the line does, and a joined value is elsewhere. So the parts of a regular message lie exactly one
-/// after the other, from the method to the empty line, and of any other they do not.
+/// after the other, from the method to the empty line, and of any other they do not; but that NUL LF passes for CR LF, and
+/// a line of a colon alone, ended by LF, for the empty line.
 ///
 /// Addresses are compared, as numbers, and nothing is read through them.
 struct HeaderLayout {

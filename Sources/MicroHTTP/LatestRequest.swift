@@ -43,14 +43,18 @@ struct LatestRequest: ~Copyable {
 
 /// A request's header section, as libmicrohttpd has left it.
 ///
-/// libmicrohttpd parses in place, and puts NULs for colons and lines' ends. So of two requests for the same target whose
-/// sections were left with the same bytes, one may have been sent with NULs where the other has those. A NUL ends a
-/// value but not a line, so that there are fewer fields then: with as many, both were written alike, but that NUL LF
-/// passes for CR LF, here as in ``HeaderLayout``.
+/// libmicrohttpd parses in place, and puts NULs for colons and lines' ends, so that requests that were written
+/// differently may be left with the same bytes. Of those whose ``HeaderLayout`` is regular too the bytes say where each
+/// part is, and are the same request.
 @safe struct HeaderSection {
     /// From the method to behind the empty line.
     let bytes: UnsafeRawBufferPointer
-    let fieldCount: Int
+
+    /// nil for one that is not regular.
+    init?(_ bytes: UnsafeRawBufferPointer, _ layout: HeaderLayout) {
+        guard layout.isRegular else { return nil }
+        unsafe self.bytes = unsafe bytes
+    }
 }
 
 /// The request that gets a kept answer again.
@@ -59,21 +63,17 @@ struct Recurrence: Sendable {
     private static let longestSection = 1024
 
     private let bytes: [UInt8]
-    private let fieldCount: Int
     /// Says whether it does.
     let answer: any RecurringAnswer
 
     /// nil where the section is not worth its memory.
-    init?(of section: HeaderSection, with answer: any RecurringAnswer) {
-        guard unsafe section.bytes.count <= Self.longestSection else { return nil }
+    init?(of section: HeaderSection?, with answer: any RecurringAnswer) {
+        guard let section, unsafe section.bytes.count <= Self.longestSection else { return nil }
         bytes = unsafe Array(section.bytes)
-        fieldCount = section.fieldCount
         self.answer = answer
     }
 
-    func isOf(_ section: HeaderSection) -> Bool {
-        unsafe section.fieldCount == fieldCount && areEqual(section.bytes, bytes)
-    }
+    func isOf(_ section: HeaderSection) -> Bool { unsafe areEqual(section.bytes, bytes) }
 }
 
 private func areEqual(_ raw: UnsafeRawBufferPointer, _ other: [UInt8]) -> Bool {

@@ -73,11 +73,6 @@ import Testing
             Issue.record("it does not know an answer that was kept")
             return
         }
-        let tally = DurationTally()
-        let standing = StandingAnswer(requestIDs: RequestIDs(), tally: tally, hold: (recent, hold))
-        // Its own clock is the machine's.
-        #expect(standing.recur() == nil)
-        #expect(tally.reading.total == 0)
         #expect(recent.has(hold, at: 11) && recent.has(hold, at: RecentAnswers.renewalAge))
         #expect(!recent.has(hold, at: 1 + RecentAnswers.renewalAge))
         clock.move(to: 2)
@@ -88,11 +83,50 @@ import Testing
         #expect(recent.has(hold, at: 11))
     }
 
-    @Test("one that is always the same is given again under new ids, and counted") func standing() {
-        let tally = DurationTally()
-        let standing = StandingAnswer(requestIDs: RequestIDs(), tally: tally, hold: nil)
-        #expect(Set((0..<5).compactMap { _ in standing.recur() }).count == 5)
-        #expect(tally.reading.total == 5)
+    private func request(
+        over transport: Client.Transport = .unix, _ fields: HeaderFields = [.host: "a"]
+    ) throws -> Request {
+        Request(
+            method: .get, target: .success(try target("/a")), headerFields: fields, contentLength: 0,
+            client: Client(transport: transport))
+    }
+
+    @Test("what stands is given again under new ids, and counted, for as long as it is what it was")
+    func standing() throws {
+        let clock = Clock(1)
+        let recent = RecentAnswers(now: { clock.moment.withLock(\.self) })
+        let a = try target("/a")
+        guard case .unknown(let moment) = recent.recall(a) else {
+            Issue.record("it knows an answer that nobody has given")
+            return
+        }
+        recent.keep(Response(status: .ok), to: a, since: moment)
+        guard case .answer(_, let hold) = recent.recall(a) else {
+            Issue.record("it does not know an answer that was kept")
+            return
+        }
+        for hold in [nil, (recent, hold)] {
+            clock.move(to: 1)
+            let tally = DurationTally()
+            let standing = try #require(
+                StandingAnswer(to: request(), requestIDs: RequestIDs(), tally: tally, hold: hold))
+            #expect(Set((0..<5).compactMap { _ in standing.recur() }).count == 5)
+            #expect(tally.reading.total == 5)
+            clock.move(to: 2)
+            #expect((standing.recur() == nil) == (hold != nil))
+            #expect(tally.reading.total == (hold == nil ? 6 : 5))
+        }
+    }
+
+    @Test("nothing stands for who shows a token or comes over TLS, or for an id of the client's own")
+    func transient() throws {
+        func standing(_ request: Request) -> StandingAnswer? {
+            StandingAnswer(to: request, requestIDs: RequestIDs(), tally: DurationTally(), hold: nil)
+        }
+        #expect(standing(try request(over: .tcp)) != nil)
+        #expect(standing(try request(over: .tls)) == nil)
+        #expect(standing(try request(over: .tcp, [.host: "a", .authorization: "Bearer x"])) == nil)
+        #expect(standing(try request([.requestID: "mine"])) == nil)
     }
 
     @Test("an answer lasts a second, and failures and large answers none")

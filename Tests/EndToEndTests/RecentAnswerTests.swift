@@ -124,6 +124,16 @@ struct RecentAnswerTests {
             #expect(ids.count == 12 * 20 * 2)
             let labels = ["route": "/v1/namespaces/{name}", "method": "GET", "status": "200"]
             #expect(try await daemon.metrics.sum("netnsd_http_requests_total", labels) == 12 * 21)
+            let own = try await offload {
+                try items.withLock { items in
+                    try ["mine", "mine", "yours", nil, nil].map { id in
+                        let fields = id.map { ["X-Request-Id: \($0)"] } ?? []
+                        let answer = try items.exchange("GET", Self.collection + "/a", headers: fields)
+                        return answer.headers["x-request-id"] ?? ""
+                    }
+                }
+            }
+            #expect(own.prefix(3) == ["mine", "mine", "yours"] && Set(own).count == 4)
             try await daemon.send("DELETE", Self.collection + "/a")
             let gone = try await offload { try items.withLock { try $0.exchange("GET", Self.collection + "/a") } }
             #expect(gone.status == 404)

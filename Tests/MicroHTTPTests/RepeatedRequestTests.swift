@@ -103,21 +103,25 @@ private final class RepeatingHandler: RequestHandler {
         let others = [
             Self.get("/b"), Self.get("/a?"), Self.get("/a?x&y=1"), Self.get("/a?x=y&1"), Self.get("/%61"),
             Self.get("/a", "X: 1\r\n"), Self.get("/a", "X: 2\r\n"), Self.get("/a", "x: 1\r\n"),
-            "HEAD /a HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /a HTTP/1.0\r\nHost: localhost\r\n\r\n",
-            "GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            "HEAD /a HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            Self.get("/a", "Connection: keep-alive\r\n"),
+            "GET /a HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n",
         ]
         try await withServer { handler, connect in
             for (first, second) in zip(others + others.reversed(), others.dropFirst() + others) where first != second {
                 let client = try connect()
-                for message in [first, first, second, second] where !message.contains("HTTP/1.0") {
+                for (message, isRepeated) in [(first, false), (first, true), (second, false), (second, true)] {
+                    let before = handler.counts
                     client.send(message)
-                    if message.hasPrefix("HEAD") {
-                        #expect(client.text(through: "\r\n\r\n").hasPrefix("HTTP/1.1 200"))
-                    } else {
-                        let fresh = try connect()
-                        fresh.send(message)
-                        #expect(Self.body(client.answer()) == Self.body(fresh.answer()))
-                    }
+                    let answer = message.hasPrefix("HEAD") ? client.text(through: "\r\n\r\n") : client.answer()
+                    #expect(answer.hasPrefix("HTTP/1.1 200"))
+                    let after = handler.counts
+                    #expect(after.accepted - before.accepted == (isRepeated ? 0 : 1), "\(message)")
+                    #expect(after.recurred - before.recurred == (isRepeated ? 1 : 0), "\(message)")
+                    guard !message.hasPrefix("HEAD") else { continue }
+                    let fresh = try connect()
+                    fresh.send(message)
+                    #expect(Self.body(answer) == Self.body(fresh.answer()))
                 }
             }
         }
@@ -158,11 +162,19 @@ private final class RepeatingHandler: RequestHandler {
                 mutations.append(one)
             }
             guard place + 1 < bytes.count else { continue }
-            // As libmicrohttpd leaves a line's end and the next colon.
+            // As libmicrohttpd leaves a line's end and the next colon, and what it leaves so.
             if bytes[place...].starts(with: "\r\n".utf8), let colon = bytes[place...].firstIndex(of: 0x3a) {
-                var hidden = bytes
-                for index in [place, place + 1, colon] { hidden[index] = 0 }
-                mutations.append(hidden)
+                for end in [[0, 0], [0x0a, 0x3a], [0, 0x0a], [0x0a, 0], [0x0d, 0x3a]] as [[UInt8]] {
+                    for byte in [0, 0x0a, 0x3a] as [UInt8] {
+                        var hidden = bytes
+                        hidden.replaceSubrange(place...place + 1, with: end)
+                        hidden[colon] = byte
+                        mutations.append(hidden)
+                        guard let next = bytes[colon...].firstIndex(of: 0x0d) else { continue }
+                        hidden.replaceSubrange(next...next + 1, with: [0x3a, 0x0a])
+                        mutations.append(hidden)
+                    }
+                }
             }
             for pair in [[0, 0], [0, 0x0a], [0x0a, 0], [0x0a, 0x0a], [0x0d, 0]] as [[UInt8]] {
                 var two = bytes

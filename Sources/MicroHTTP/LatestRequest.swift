@@ -30,7 +30,7 @@ struct LatestRequest: ~Copyable {
     /// Keeps an answer to a request for the latest target, and with what the next request gets it again, if it may.
     mutating func keep(_ response: Response, _ body: [UInt8], product: String?, _ recurrence: Recurrence?) {
         if message?.renew(for: response, body) != true { message = Message(response, body, product: product) }
-        self.recurrence = target == nil ? nil : recurrence
+        self.recurrence = target == nil || message == nil ? nil : recurrence
     }
 
     /// What to ask whether a request that repeats the latest target gets the latest answer again; nil where the request

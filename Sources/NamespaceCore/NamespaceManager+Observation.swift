@@ -55,12 +55,14 @@ extension NamespaceManager {
         }
     }
 
-    /// The names that are not what the index says. Those that we are working on are looked at afterwards.
+    /// The names that are not what the index says. Those that we are working on are looked at afterwards; one that is
+    /// being looked at is among them, for whoever asks must not go on before that is over.
     private func surprises(in report: DirectoryWatcher.Report, isSettled: Bool = false) -> [NamespaceName] {
         var surprises: [NamespaceName] = []
         func compare(_ name: NamespaceName, _ seen: NamespaceIndex.Known?) {
             guard index[name] != seen || isSettled && unannounced.contains(name) else { return }
-            if isHeld(name) { doubtful.insert(name) } else { surprises.append(name) }
+            let isWorkedOn = isHeld(name) && !checking.contains(name)
+            if isWorkedOn { doubtful.insert(name) } else { surprises.append(name) }
         }
         switch report {
         case .changed(let observations):
@@ -112,6 +114,8 @@ extension NamespaceManager {
     /// - Parameter isSettled: Whether what is there has been so for as long as any tool needs to mount on it.
     private func check(_ name: NamespaceName, isSettled: Bool = true) async throws(NamespaceError) {
         try await holding(name) { () async throws(NamespaceError) in
+            self.checking.insert(name)
+            defer { self.checking.remove(name) }
             let before = self.unannounced.remove(name) == nil ? self.index[name] : nil
             let record = self.records[name]
             let namespace = try await self.look(at: name)

@@ -29,6 +29,8 @@ package actor NamespaceManager {
     var index = NamespaceIndex()
     /// Names that others seemed to change while we worked on them; looked at again afterwards.
     var doubtful: Set<NamespaceName> = []
+    /// Names that are held by nobody but a look at what others did, which is soon over.
+    var checking: Set<NamespaceName> = []
     /// Files that were found before they could have been mounted on: listed, but not told of until the watcher, which
     /// waits for that, has found them too.
     var unannounced: Set<NamespaceName> = []

@@ -125,7 +125,8 @@ package final class APIHandler: RequestHandler {
         guard logger.logLevel > .debug else { return nil }
         let tally = telemetry.requests.tally(
             route: observation.route, method: request.method, status: response.status.code)
-        return StandingAnswer(to: request, requestIDs: requestIDs, tally: tally, hold: hold)
+        return StandingAnswer(
+            to: request, of: observation.principal, under: access, requestIDs: requestIDs, tally: tally, hold: hold)
     }
 
     /// Answers once the body is there.

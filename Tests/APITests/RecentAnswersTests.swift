@@ -1,10 +1,13 @@
+import Foundation
 import HTTPTypes
-import LinuxKit
+import Logging
 import MicroHTTP
 import Synchronization
+import SystemPackage
 import Testing
 
 @testable import API
+@testable import LinuxKit
 @testable import NamespaceCore
 
 @Suite("Recent answers") struct RecentAnswersTests {
@@ -109,7 +112,8 @@ import Testing
             clock.move(to: 1)
             let tally = DurationTally()
             let standing = try #require(
-                StandingAnswer(to: request(), requestIDs: RequestIDs(), tally: tally, hold: hold))
+                StandingAnswer(
+                    to: request(), of: nil, under: AccessPolicy(), requestIDs: RequestIDs(), tally: tally, hold: hold))
             #expect(Set((0..<5).compactMap { _ in standing.recur() }).count == 5)
             #expect(tally.reading.total == 5)
             clock.move(to: 2)
@@ -118,15 +122,44 @@ import Testing
         }
     }
 
-    @Test("nothing stands for who shows a token or comes over TLS, or for an id of the client's own")
-    func transient() throws {
-        func standing(_ request: Request) -> StandingAnswer? {
-            StandingAnswer(to: request, requestIDs: RequestIDs(), tally: DurationTally(), hold: nil)
-        }
+    private func standing(
+        _ request: Request, of principal: Principal? = nil, under access: AccessPolicy = AccessPolicy()
+    ) -> StandingAnswer? {
+        StandingAnswer(
+            to: request, of: principal, under: access, requestIDs: RequestIDs(), tally: DurationTally(), hold: nil)
+    }
+
+    @Test("nothing stands for who comes over TLS, or for an id of the client's own") func transient() throws {
         #expect(standing(try request(over: .tcp)) != nil)
         #expect(standing(try request(over: .tls)) == nil)
-        #expect(standing(try request(over: .tcp, [.host: "a", .authorization: "Bearer x"])) == nil)
         #expect(standing(try request([.requestID: "mine"])) == nil)
+    }
+
+    @Test("what stands for a token stands while the token is good, and the same principal's") func token() throws {
+        let directory = FilePath("/tmp/netnsd-test-\(UUID().uuidString.prefix(8))")
+        try FileSystem.makeDirectory(directory)
+        defer { try? FileManager.default.removeItem(atPath: directory.string) }
+        let path = directory.appending("tokens")
+        let made = Token.make(
+            name: "ci", role: .viewer, grant: nil, at: Timestamp(milliseconds: 1), expiresAt: nil)
+        let (token, text) = try #require(made)
+        try TokenFile.change(path) { (file) throws(TokenFileError) in try file.add(token, to: path) }
+        let store = try TokenStore(path, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let access = AccessPolicy(tokens: store)
+        let field = "Bearer \(text)"
+        let presented = try request(over: .tcp, [.host: "a", .authorization: field])
+        let principal = try access.principal(of: presented)
+        let answer = try #require(standing(presented, of: principal, under: access))
+        let others = try #require(standing(presented, of: Principal(name: "token:ci", role: .admin), under: access))
+        #expect(answer.recur() != nil && answer.recur() != nil)
+        #expect(others.recur() == nil)
+        try TokenFile.change(path) { (file) throws(TokenFileError) in try file.remove(named: "ci", from: path) }
+        try store.reload()
+        #expect(answer.recur() == nil)
+        // Where nobody looks at it, it may be anything.
+        #expect(try #require(standing(presented, of: nil, under: access)).recur() != nil)
+        let local = try request([.host: "a", .authorization: field])
+        #expect(try #require(standing(local, of: principal, under: access)).recur() != nil)
     }
 
     @Test("an answer lasts a second, and failures and large answers none")

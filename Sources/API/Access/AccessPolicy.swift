@@ -69,7 +69,10 @@ package struct AccessPolicy: Sendable {
         return Principal(name: client.name, role: role)
     }
 
-    private func principal(presenting field: String) throws(Problem) -> Principal {
+    /// Who is known by what `Authorization` says over TCP.
+    ///
+    /// - Throws: `.unauthenticated`.
+    func principal(presenting field: String) throws(Problem) -> Principal {
         guard let token = Self.token(in: field.utf8) else {
             throw Problem.unauthenticated("The only scheme is Bearer: Authorization: Bearer TOKEN.")
         }

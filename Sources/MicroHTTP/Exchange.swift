@@ -147,7 +147,7 @@ final class Exchange: Sendable {
     /// Answers a request like the connection's latest one as that was, without making a request of it; nil says that it
     /// is to be taken as any other.
     private func answerAgain(_ section: () -> HeaderSection?, on live: LiveConnection) -> MHD_Result? {
-        guard isRepeated, !isTooLate, !server.isDraining, !live.account.isUsedUp, let section = section(),
+        guard isRepeated, !isTooLate, !server.isDraining, !live.account.isUsedUp,
             let answer = live.latest.withLock({ $0.answer(to: section) }), let requestID = answer.recur()
         else { return nil }
         server.exchangeBegan()
@@ -171,10 +171,11 @@ final class Exchange: Sendable {
                 state.withLock { $0.phase = .queued }
                 return .NO
             }
+            let mayRecur = Message.isWorthKeeping(response)
             state.withLock {
                 $0.isHead = request.method == .head
-                $0.phase = .answered(response, mayRecur: true)
-                if let again { $0.recurrence = Recurrence(of: section(), with: again) }
+                $0.phase = .answered(response, mayRecur: mayRecur)
+                if mayRecur, let again { $0.recurrence = Recurrence(of: section(), with: again) }
             }
             return .YES
         case .respond(let response, _):
@@ -222,7 +223,7 @@ final class Exchange: Sendable {
         switch response.body {
         case .bytes(let bytes):
             guard account?.answerLeaves(isStream: false) != false else { return .NO }
-            if let live, mayRecur, !close, bytes.count <= Message.longestKept {
+            if let live, mayRecur, !close {
                 let recurrence = state.withLock { $0.recurrence }
                 return connection.queue(response, bytes, product: server.product, keeping: recurrence, on: live)
             }

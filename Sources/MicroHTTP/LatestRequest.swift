@@ -35,8 +35,8 @@ struct LatestRequest: ~Copyable {
 
     /// What to ask whether a request that repeats the latest target gets the latest answer again; nil where the request
     /// is another one.
-    func answer(to section: HeaderSection) -> (any RecurringAnswer)? {
-        guard let recurrence, recurrence.isOf(section) else { return nil }
+    func answer(to section: () -> HeaderSection?) -> (any RecurringAnswer)? {
+        guard let recurrence, let section = section(), recurrence.isOf(section) else { return nil }
         return recurrence.answer
     }
 }

@@ -13,6 +13,11 @@ import HTTPTypes
     /// Beyond so many bytes a body is not worth its memory for as long as the connection is open.
     static let longestKept = 2048
 
+    /// Whether another request of the connection may well get the answer too, and it is short enough to be kept for that.
+    static func isWorthKeeping(_ response: Response) -> Bool {
+        if case .bytes(let body) = response.body { body.count <= longestKept } else { false }
+    }
+
     private let pointer: OpaquePointer
     private var status: HTTPResponse.Status
     private var fields: HeaderFields

@@ -127,21 +127,23 @@ extension Fields {
 extension Call {
     /// What `If-Match` asks for, if it is there.
     fileprivate func precondition() throws(Problem) -> Precondition? {
-        guard let text = request.headerFields[.ifMatch] else { return nil }
-        guard let precondition = Precondition(ifMatch: text) else {
-            throw Problem(.invalidParameter, "If-Match is * or the ETag of an earlier answer.", field: "If-Match")
-        }
-        return precondition
+        try condition(in: .ifMatch, Precondition.init(ifMatch:))
     }
 
     /// What `If-None-Match` asks for, if it is there.
     fileprivate func exclusion() throws(Problem) -> Precondition? {
-        guard let text = request.headerFields[.ifNoneMatch] else { return nil }
-        guard let exclusion = Precondition(ifNoneMatch: text) else {
-            throw Problem(
-                .invalidParameter, "If-None-Match is * or the ETag of an earlier answer.", field: "If-None-Match")
+        try condition(in: .ifNoneMatch, Precondition.init(ifNoneMatch:))
+    }
+
+    private func condition(
+        in name: HTTPField.Name, _ parse: (String) -> Precondition?
+    ) throws(Problem) -> Precondition? {
+        guard let text = request.headerFields[name] else { return nil }
+        guard let condition = parse(text) else {
+            let name = name.rawName
+            throw Problem(.invalidParameter, "\(name) is * or the ETag of an earlier answer.", field: name)
         }
-        return exclusion
+        return condition
     }
 
     /// Any file name: what other tools made has names that we would not give.

@@ -75,6 +75,8 @@ int clinux_is_there(int descriptor, int64_t size) {
     return facts.st_nlink > 0 && facts.st_size >= size;
 }
 
+int clinux_make_file(const char *path, unsigned mode) { return answer(mknod(path, S_IFREG | mode, 0)); }
+
 int clinux_truncate(int descriptor, int64_t size) { return answer(ftruncate(descriptor, size)); }
 
 int clinux_flock(int descriptor, int operation) { return answer(flock(descriptor, operation)); }

@@ -93,6 +93,13 @@ package enum FileSystem {
         }
     }
 
+    /// Creates an empty file (mknod(2)), without opening it.
+    ///
+    /// - Throws: `.createFile` with `.fileExists` for whatever has the name, be it a link to nowhere.
+    static func makeFile(_ path: FilePath, mode: CUnsignedInt) throws(SystemError) {
+        try call(.createFile, path) { unsafe path.withPlatformString { unsafe clinux_make_file($0, mode) } }
+    }
+
     /// Creates a directory and its missing parents, as `mkdir -p` does.
     package static func makeDirectory(_ path: FilePath, mode: CUnsignedInt = 0o755) throws(SystemError) {
         do throws(SystemError) {

@@ -11,6 +11,10 @@ package struct KernelThread: ~Copyable {
     private let home: HomeNamespace
     /// Whether it is in the namespace that it was started for; if not, it must end.
     package private(set) var isHome: Bool
+    /// Whether it goes home at the end of its job.
+    private var isAway = false
+    /// What it lets go of at the end of its job.
+    private var kept: NewNamespace?
 
     /// Puts the calling thread into `home`, which it may have been started outside of.
     init(home: HomeNamespace) {
@@ -41,6 +45,29 @@ package struct KernelThread: ~Copyable {
         let rawValue = descriptor.rawValue
         return try away(
             by: { () throws(SystemError) in try call(.setns, path) { clinux_enter_network(rawValue) } }, body)
+    }
+
+    /// Moves this thread into a network namespace made for the purpose, where it stays until the job has its answer.
+    ///
+    /// Whoever waits for the answer need not wait for the way back.
+    ///
+    /// - Throws: as ``inNewNetworkNamespace(_:)`` does.
+    mutating func moveToNewNetworkNamespace() throws(SystemError) {
+        // With net.core.devconf_inherit_init_net at 3 it would take after the one that the thread is in.
+        endJob()
+        guard isHome else { throw SystemError(.setns, errno: .notPermitted) }
+        try call(.unshare) { clinux_unshare_network() }
+        isAway = true
+    }
+
+    /// Keeps the namespace open for as long as the thread may be in it, nobody having to wait for its end.
+    mutating func keep(_ namespace: NewNamespace) { kept = namespace }
+
+    /// Moves back from where a job has left this thread.
+    mutating func endJob() {
+        if isAway { isHome = home.enter() }
+        isAway = false
+        kept = nil
     }
 
     private mutating func away<Result>(

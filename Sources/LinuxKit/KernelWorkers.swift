@@ -185,6 +185,7 @@ package final class KernelWorkers: Sendable {
         while thread.isHome, let job = next(wakeUp, on: &thread) {
             begun.add(1, ordering: .relaxed)
             job(&thread)
+            thread.endJob()
         }
         threadEnded(replace: !thread.isHome)
     }
@@ -314,10 +315,13 @@ package final class KernelWorkers: Sendable {
         if apart { leaveCallersProcessor() }
         let start = SystemTime.monotonicNanoseconds
         defer { lastLook.store(0, ordering: .relaxed) }
+        var looks = 0
         while queueLength.load(ordering: .relaxed) == 0, Self.time(since: start) < time {
             lastLook.store(SystemTime.monotonicNanoseconds, ordering: .relaxed)
-            // The client may be waiting for this very processor, to send what is looked out for.
-            sched_yield()
+            looks += 1
+            // The client may be waiting for this very processor, to send what is looked out for; mostly it has another
+            // one, which may be the other half of this one.
+            if looks.isMultiple(of: 16) { sched_yield() } else { clinux_relax() }
         }
     }
 

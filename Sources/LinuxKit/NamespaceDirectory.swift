@@ -42,10 +42,10 @@ package struct NamespaceDirectory: Sendable {
             let status = try raiseLoopback(of: namespace, to: raisingLoopback, on: &thread)
             return try publish(namespace.descriptor, status, as: path, announce: announce, withdraw: withdraw)
         }
-        return try thread.inNewNetworkNamespace { () throws(SystemError) in
-            let namespace = try NewNamespace.current(raisingLoopback: raisingLoopback)
-            return try publish(namespace.descriptor, namespace.status, as: path, announce: announce, withdraw: withdraw)
-        }
+        try thread.moveToNewNetworkNamespace()
+        let namespace = try NewNamespace.current(raisingLoopback: raisingLoopback)
+        thread.keep(namespace)
+        return try publish(namespace.descriptor, namespace.status, as: path, announce: announce, withdraw: withdraw)
     }
 
     private func raiseLoopback(
@@ -87,8 +87,8 @@ package struct NamespaceDirectory: Sendable {
         do throws(SystemError) {
             try announce(status.identity)
             CrashPoint.recordWritten.pass()
-            // O_EXCL: the seed truncates and mounts over a file that is there; whose it is we cannot know.
-            _ = try OwnedDescriptor.open(path, O_RDONLY | O_CREAT | O_EXCL, mode: 0o444, as: .createFile)
+            // The seed truncates and mounts over a file that is there; whose it is we cannot know.
+            try FileSystem.makeFile(path, mode: 0o444)
             CrashPoint.fileCreated.pass()
             do throws(SystemError) {
                 var status = status
@@ -127,7 +127,8 @@ package struct NamespaceDirectory: Sendable {
         }
         do throws(SystemError) {
             let node = try Node.at(path)
-            guard try Node.isNamespace(path), node.inode == identity.inode, node.device == identity.device else {
+            // The device is the one file system's of all namespaces, and of no plain file.
+            guard node.inode == identity.inode, node.device == identity.device else {
                 throw SystemError(.verifyMount, path, errno: .staleNFSFileHandle)
             }
             return node.mountID

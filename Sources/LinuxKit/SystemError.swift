@@ -23,7 +23,7 @@ package struct SystemError: Error, Equatable {
         case realpath
         case readdir
         case readlink
-        case createFile = "open(O_CREAT|O_EXCL)"
+        case createFile = "mknod"
         case bindMount = "mount(MS_BIND)"
         case makePrivate = "mount(MS_PRIVATE)"
         case makeShared = "mount(MS_SHARED)"

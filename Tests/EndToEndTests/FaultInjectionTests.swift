@@ -19,10 +19,11 @@ struct FaultInjectionTests {
         Fault(call: "unshare", errno: "EPERM", status: 503, problem: "missing-capability"),
         Fault(call: "unshare", errno: "ENOMEM", status: 503, problem: "out-of-memory"),
         Fault(call: "unshare", errno: "EUSERS", status: 500, problem: "kernel-failure"),
+        Fault(call: "socket", errno: "EMFILE", status: 503, problem: "limit-reached"),
         Fault(call: "mount", errno: "EPERM", status: 503, problem: "missing-capability", path: "/netns/victim"),
         Fault(call: "mount", errno: "ENOSPC", status: 503, problem: "limit-reached", path: "/netns/victim"),
-        Fault(call: "openat", errno: "EMFILE", status: 503, problem: "limit-reached", path: "/netns/victim"),
-        Fault(call: "openat", errno: "ENOSPC", status: 503, problem: "storage-failure", path: "/netns/victim"),
+        Fault(call: "mknodat", errno: "EROFS", status: 503, problem: "storage-failure", path: "/netns/victim"),
+        Fault(call: "mknodat", errno: "ENOSPC", status: 503, problem: "storage-failure", path: "/netns/victim"),
         Fault(call: "pwrite64", errno: "ENOSPC", status: 503, problem: "storage-failure"),
         Fault(call: "pwrite64", errno: "EROFS", status: 503, problem: "storage-failure"),
     ]

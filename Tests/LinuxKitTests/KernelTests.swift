@@ -251,6 +251,47 @@ extension NamespaceDirectory {
         }
     }
 
+    @Test("a worker that a job has left in a new namespace is home for the next job") func staysUntilEnd() async throws
+    {
+        try await withScratch(workers: 1) { scratch, workers in
+            let home = try FileSystem.readLink("/proc/thread-self/ns/net")
+            let mountID = try scratch.directory.prepare()
+            for number in 0..<20 {
+                let seen = try await workers.run { (thread) throws(SystemError) -> [[UInt8]] in
+                    var seen: [[UInt8]] = []
+                    for name in ["a\(number)", "b\(number)"] {
+                        _ = try scratch.namespaces.create(
+                            Array(name.utf8), raisingLoopback: false, mountID: mountID, on: &thread,
+                            announce: { (_) throws(SystemError) in
+                                seen.append(try FileSystem.readLink("/proc/thread-self/ns/net"))
+                            }, withdraw: {})
+                    }
+                    return seen
+                }
+                #expect(Set(seen + [home]).count == 3)
+                let here = try await workers.run { (_) throws(SystemError) in
+                    try FileSystem.readLink("/proc/thread-self/ns/net")
+                }
+                #expect(here == home)
+            }
+            #expect(workers.threadCount == 1)
+        }
+    }
+
+    @Test("a namespace that is left by a job's end dies with its name") func diesWithItsName() async throws {
+        try await withScratch(workers: 1) { scratch, workers in
+            let mountID = try scratch.directory.prepare()
+            let created = try await scratch.namespaces.create("a", mountID: mountID, workers)
+            let isOpen = try await workers.run { (_) throws(SystemError) in
+                try FileSystem.names(in: "/proc/thread-self/fd").contains { name in
+                    let link = FilePath("/proc/thread-self/fd/\(String(decoding: name, as: UTF8.self))")
+                    return (try? FileSystem.readLink(link)) == Array("net:[\(created.identity.inode)]".utf8)
+                }
+            }
+            #expect(!isOpen)
+        }
+    }
+
     @Test("eight racing set-ups of a bare directory leave one mount of it") func racingSetUp() async throws {
         try await withScratch(workers: 8) { scratch, workers in
             let directory = scratch.directory

@@ -45,6 +45,7 @@ int clinux_read(int descriptor, void *buffer, size_t size);
 int clinux_write(int descriptor, const void *buffer, size_t size);
 int clinux_write_at(int descriptor, const void *buffer, size_t size, int64_t offset);
 int clinux_is_there(int descriptor, int64_t size); // 0 for a file without a name, or a shorter one
+int clinux_make_file(const char *path, unsigned mode); // an empty one; EEXIST for whatever is there
 int clinux_truncate(int descriptor, int64_t size);
 int clinux_flock(int descriptor, int operation);
 int clinux_make_directory(const char *path, unsigned mode);
@@ -131,5 +132,16 @@ int clinux_wait(int event, int notify, int mounts, int milliseconds);
 // Such three as an epoll(7) set, which is asked in a third of the time when nothing has happened; does not block
 int clinux_watch_set(int links, int notify, int mounts);
 int clinux_watch_set_has_news(int set);
+
+// Lets about a microsecond pass without taking much from the processor's other hardware thread.
+static inline void clinux_relax(void) {
+    for (int count = 0; count < 24; count++) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("isb");
+#endif
+    }
+}
 
 #endif

@@ -5,13 +5,16 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 struct cmicrohttpd_options {
     unsigned int threads; // of the pool; 0 for one thread without a pool
@@ -77,6 +80,59 @@ static inline void cmicrohttpd_name_thread(const char *name) { pthread_setname_n
 
 // -1 with errno.
 static inline int cmicrohttpd_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+// The epoll(7) descriptor that the daemon's thread waits on; -1 where there is none, or one for each thread.
+static inline int cmicrohttpd_events(struct MHD_Daemon *daemon) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    return info ? info->epoll_fd : -1;
+}
+
+// ppoll(2), which the C library declares with _GNU_SOURCE alone.
+extern int ppoll(struct pollfd *entries, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
+
+// Waits until there is an event, or so long. 1 for an event, 0 for none, -1 with errno.
+static inline int cmicrohttpd_await_event(int events, int64_t nanoseconds) {
+    struct pollfd entry = {.fd = events, .events = POLLIN};
+    struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    return ppoll(&entry, 1, &timeout, NULL);
+}
+
+// struct sched_attr of sched_setattr(2), in its first form. The C library has it from 2.41 on only.
+struct cmicrohttpd_scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+// syscall(2). <unistd.h> would make types of this module out of some that Swift has from Glibc.
+extern long syscall(long number, ...);
+
+// Has the calling thread woken to the microsecond, where the kernel would take its time, 50 of them, and given a
+// processor soon, if for a tenth of a millisecond at a time (from Linux 6.12 on: kernel/sched/fair.c, custom slices).
+static inline void cmicrohttpd_be_prompt(void) {
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    const uint32_t other = 0; // SCHED_OTHER
+    struct cmicrohttpd_scheduling current = {0};
+    // Whoever runs the daemon may have other wishes than the usual ones.
+    if (syscall(SYS_sched_getattr, 0, &current, sizeof(current), 0U) != 0 || current.policy != other)
+        return;
+    current.size = sizeof(current);
+    current.runtime = 100000;
+    syscall(SYS_sched_setattr, 0, &current, 0U);
+}
+
+// Lets about a microsecond pass without taking much, as clinux_relax does, from the processor's other hardware thread.
+static inline void cmicrohttpd_relax(void) {
+    for (int count = 0; count < 24; count++) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("isb");
+#endif
+    }
+}
 
 static const ssize_t cmicrohttpd_end_of_stream = MHD_CONTENT_READER_END_OF_STREAM;
 static const ssize_t cmicrohttpd_end_with_error = MHD_CONTENT_READER_END_WITH_ERROR;

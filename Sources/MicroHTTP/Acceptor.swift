@@ -111,6 +111,8 @@ import SystemPackage
     /// process for want of memory.
     private let inside = Atomic<Int>(0)
     private var daemon: OpaquePointer?
+    /// The epoll(7) set that the daemon's thread waits on; -1 where there is none, or one for each thread.
+    private(set) var events: CInt = -1
 
     init(_ socket: ListeningSocket, of server: ServerCore, limit: Int, wake: Wake) {
         self.server = server
@@ -120,7 +122,12 @@ import SystemPackage
     }
 
     /// Leads to this daemon from now on.
-    func lead(to daemon: OpaquePointer) { unsafe self.daemon = unsafe daemon }
+    ///
+    /// - Parameter hasEvents: Whether it has one thread, which waits by epoll(7).
+    func lead(to daemon: OpaquePointer, hasEvents: Bool) {
+        unsafe self.daemon = unsafe daemon
+        if hasEvents { events = unsafe cmicrohttpd_events(daemon) }
+    }
 
     /// Whether it has as many connections as it may have; later ones wait in the kernel's queue.
     var isFull: Bool { inside.load(ordering: .sequentiallyConsistent) >= limit }

@@ -20,6 +20,8 @@ func connectionChanged(
     let server = entrance.server
     switch change {
     case .CONNECTION_NOTIFY_STARTED:
+        // libmicrohttpd says nothing of its threads' beginnings.
+        cmicrohttpd_be_prompt()
         let started = unsafe Connection(connection)
         guard let descriptor = started.descriptor else { return }
         var tls: TLSConnection?
@@ -29,7 +31,8 @@ func connectionChanged(
             tls = TLSConnection(offering: credentials)
         }
         let live = LiveConnection(
-            descriptor: descriptor, client: started.client, limits: server.connections.limits, tls: tls)
+            descriptor: descriptor, client: started.client, limits: server.connections.limits, tls: tls,
+            events: entrance.events)
         server.connections.add(live)
         // Released below.
         unsafe attachment.pointee = unsafe Unmanaged.passRetained(live).toOpaque()

@@ -1,3 +1,5 @@
+// Glibc's structs too: in a release build they are found in this one, which is loaded first.
+import CMicroHTTPD
 import Glibc
 import Synchronization
 

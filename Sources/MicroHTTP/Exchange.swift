@@ -37,6 +37,8 @@ final class Exchange: Sendable {
         var jobs: [UnownedJob] = []
         /// Until when the connection's thread is to look out for the answer instead of going back to sleep.
         var watchEnd: ContinuousClock.Instant?
+        /// When the answer will be near; until then the connection's thread is to rest.
+        var near: ContinuousClock.Instant?
         /// Whether the connection is suspended, and nobody has begun to resume it.
         var isSuspended = false
         var hasConnection = true
@@ -71,7 +73,7 @@ final class Exchange: Sendable {
 
     private let state = Mutex(State())
     /// Whether a job or the answer has come since the connection's thread began to look out for it.
-    private let hasNews = Atomic<Bool>(false)
+    private let watch = AnswerWatch()
     private let server: ServerCore
     /// The connection's; nil where there was no memory for one, and the connection is cut.
     private let live: LiveConnection?
@@ -284,9 +286,10 @@ final class Exchange: Sendable {
                     state.phase = .queued
                     return .queue(response, mayRecur: mayRecur)
                 }
+                if let near = state.near.take() { return .rest(until: near) }
                 if let end = state.watchEnd {
                     // Whoever brings news waits for the lock, and is seen by the watch.
-                    hasNews.store(false, ordering: .relaxed)
+                    watch.reset()
                     return .watch(until: end)
                 }
                 // Under the lock: whoever brings a job or the answer either is seen above or sees the suspension.
@@ -299,8 +302,12 @@ final class Exchange: Sendable {
             case .queue(let response, let mayRecur):
                 let isLast = server.isDraining || account?.isUsedUp ?? false
                 return queue(response, mayRecur: mayRecur, on: connection, close: isLast)
+            case .rest(let near):
+                if let live, AnswerWatch.rest(until: near, on: live.events) {
+                    state.withLock { $0.watchEnd = .now + AnswerWatch.time }
+                }
             case .watch(let end):
-                if !hasSeenNews(until: end) { state.withLock { $0.watchEnd = nil } }
+                if !watch.seesNews(until: end, of: server) { state.withLock { $0.watchEnd = nil } }
             case .wait: return .YES
             case .refuse(let request?): return refuse(.shuttingDown, request, on: connection)
             case .refuse(nil): return .NO
@@ -311,28 +318,20 @@ final class Exchange: Sendable {
     private enum Next {
         case run(UnownedJob)
         case queue(Response, mayRecur: Bool)
+        /// The answer is not near yet, and will be soon.
+        case rest(until: ContinuousClock.Instant)
         /// The answer is a matter of microseconds.
         case watch(until: ContinuousClock.Instant)
         case wait
         case refuse(Request?)
     }
 
-    /// How long a thread that was told that an answer is near looks out for it.
-    private static let watchTime = Duration.microseconds(150)
-
-    /// Looks out for a job or the answer, without the lock, which whoever brings one needs. False says that there is
-    /// none yet: its time is over, or another connection is to be resumed, perhaps by this thread, and perhaps with what
-    /// this answer waits for.
-    private func hasSeenNews(until end: ContinuousClock.Instant) -> Bool {
-        let resumptions = server.resumptions.load(ordering: .relaxed)
-        while !hasNews.load(ordering: .acquiring) {
-            guard ContinuousClock.now < end, server.resumptions.load(ordering: .relaxed) == resumptions else {
-                return false
-            }
-            // Whoever brings the news, or takes the answer, may be waiting for this very processor.
-            sched_yield()
+    /// Has the connection's thread rest until the answer is near, instead of having it woken, once it has nothing to do.
+    func answerWillBeNear(in time: Duration) {
+        let near = ContinuousClock.now + time
+        state.withLock { state in
+            if case .running = state.phase { state.near = near }
         }
-        return true
     }
 
     /// Has the connection's thread look out for an answer that is not there yet, and wakes it if it sleeps: that takes
@@ -340,7 +339,7 @@ final class Exchange: Sendable {
     func answerIsNear() {
         let isWaiting = state.withLock { state in
             guard case .running = state.phase else { return false }
-            state.watchEnd = .now + Self.watchTime
+            state.watchEnd = .now + AnswerWatch.time
             defer { state.isSuspended = false }
             return state.isSuspended
         }
@@ -352,7 +351,7 @@ final class Exchange: Sendable {
         let (isTaken, isWaiting) = state.withLock { state -> (Bool, Bool) in
             guard state.hasConnection, case .running = state.phase else { return (false, false) }
             state.phase = .answered(response, mayRecur: false)
-            hasNews.store(true, ordering: .releasing)
+            watch.note()
             defer { state.isSuspended = false }
             return (true, state.isSuspended)
         }
@@ -403,7 +402,7 @@ extension Exchange: TaskExecutor {
             // Once answered, at a deadline say, nobody comes back for jobs.
             guard state.hasConnection, case .running = state.phase else { return (false, false) }
             state.jobs.append(job)
-            hasNews.store(true, ordering: .releasing)
+            watch.note()
             defer { state.isSuspended = false }
             return (true, state.isSuspended)
         }

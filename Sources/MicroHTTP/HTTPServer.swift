@@ -39,7 +39,7 @@ public final class HTTPServer: Sendable {
         public init() {}
     }
 
-    private let core: ServerCore
+    let core: ServerCore
     private let listeners: [Listener]
     /// Nil without an address.
     private let acceptor: Acceptor?
@@ -202,7 +202,8 @@ public final class HTTPServer: Sendable {
             throw ListenError(address, "MHD_start_daemon", reason: "libmicrohttpd could not be started")
         }
         unsafe self.daemon = unsafe daemon
-        unsafe entrance.lead(to: daemon)
+        let isSecure = unsafe options.tls_priorities != nil
+        unsafe entrance.lead(to: daemon, hasEvents: configuration.threads <= 1 && !isSecure)
     }
 
     /// Refuses new connections. Nobody may be accepting.

@@ -12,7 +12,15 @@ public struct NearAnswer: Sendable {
     }
 
     /// Gives the hint. Callable from any thread, at any time.
-    public func hint() {
-        exchange.answerIsNear()
+    ///
+    /// - Parameter time: In how long the answer will be near, from now: then the thread sleeps until then, rather than
+    ///   until it is woken, unless it has something else to do. Until then it does not see the answer. It is for the
+    ///   beginning, before anything is waited for.
+    public func hint(in time: Duration = .zero) {
+        if time > .zero {
+            exchange.answerWillBeNear(in: time)
+        } else {
+            exchange.answerIsNear()
+        }
     }
 }

@@ -17,9 +17,10 @@ package struct Creation: Sendable {
     package var request: RequestMark?
     /// The room that it takes.
     package var reservation: Reservation?
-    /// Called when the slow part is done, or was in advance, if nothing else is being made: the rest takes a tenth of a
-    /// millisecond. On any thread, and perhaps twice.
-    package var isNearlyDone: (@Sendable () -> Void)?
+    /// Called when the slow part is done, or was in advance, with zero: the rest takes a tenth of a millisecond. Before,
+    /// with how long the slow part is likely to take, where that is known. Only if nothing else is being made; on any
+    /// thread, and perhaps twice.
+    package var isNearlyDone: (@Sendable (Duration) -> Void)?
 
     /// How it is to be called.
     package enum Naming: Sendable, Equatable {

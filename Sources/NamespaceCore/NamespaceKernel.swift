@@ -6,8 +6,9 @@ import SystemPackage
 package struct NamespaceOrder: Sendable {
     package let name: NamespaceName
     package let kind: Creation.Kind
-    /// Called shortly before the order is filled, unless other work has the processors.
-    package let isNearlyDone: (@Sendable () -> Void)?
+    /// Called shortly before the order is filled, unless other work has the processors; see
+    /// ``Creation/isNearlyDone``.
+    package let isNearlyDone: (@Sendable (Duration) -> Void)?
     /// Learns the namespace's identity before its name appears. Called on the job's thread, as `withdraw` is.
     package let announce: @Sendable (NamespaceIdentity) throws(SystemError) -> Void
     /// Undoes `announce` when the name will not appear.
@@ -92,6 +93,8 @@ package final class LinuxKernel: NamespaceKernel {
     private let pool: WarmPool?
     private let census: ProcessCensus
     private let watcher = Mutex<DirectoryWatcher?>(nil)
+    /// From the submission of an order for a new namespace, nothing else being done, to its being all but filled.
+    private let creationTime = UsualTime()
 
     /// - Parameter pool: Namespaces made in advance, by these workers.
     package init(
@@ -119,12 +122,9 @@ package final class LinuxKernel: NamespaceKernel {
     ) async -> [Result<NamespaceStatus, SystemError>] {
         // Nobody waits for a batch by the moment, and it would leave nothing for those who do.
         let preferred = orders.count == 1 ? pool : nil
-        // All that is left to do then takes less than to wake up for the answer.
-        if let order = orders.first, preferred?.isReady(for: order.kind) == true, workers.areIdle {
-            order.isNearlyDone?()
-        }
+        let start = orders.count == 1 ? foretell(orders[0]) : nil
         do throws(SystemError) {
-            return try await workers.run(as: KernelWorkers.lengthy) { [namespaces, pool] (thread) throws(SystemError) in
+            return try await workers.run(as: KernelWorkers.lengthy) { [self] (thread) throws(SystemError) in
                 var results: [Result<NamespaceStatus, SystemError>] = []
                 results.reserveCapacity(orders.count)
                 for order in orders {
@@ -132,7 +132,12 @@ package final class LinuxKernel: NamespaceKernel {
                         var source = preferred
                         let status = try makingRoom(in: pool) { () throws(SystemError) in
                             // A pool that makes room has nothing left for the next attempt.
-                            try namespaces.fill(order, mountID: mountID, from: source.take(), of: pool, on: &thread)
+                            try namespaces.fill(
+                                order, mountID: mountID, from: source.take(), of: pool, on: &thread,
+                                isAllButFilled: {
+                                    guard let start else { return }
+                                    creationTime.learn(nanoseconds: SystemTime.monotonicNanoseconds - start)
+                                })
                         }
                         results.append(.success(status))
                     } catch {
@@ -144,6 +149,21 @@ package final class LinuxKernel: NamespaceKernel {
         } catch {
             return orders.map { _ in .failure(error) }
         }
+    }
+
+    /// Says when an order will be all but filled, if that can be told; answers the time, if it is worth learning how
+    /// long that takes.
+    private func foretell(_ order: NamespaceOrder) -> UInt64? {
+        guard let isNearlyDone = order.isNearlyDone, case .new = order.kind, workers.areIdle else { return nil }
+        if pool?.isReady(for: order.kind) == true {
+            // All that is left to do takes less than to wake up for the answer.
+            isNearlyDone(.zero)
+            return nil
+        }
+        // A namespace that is being made for the pool has this one wait.
+        guard pool?.isMaking != true else { return nil }
+        if let time = creationTime.value { isNearlyDone(time) }
+        return SystemTime.monotonicNanoseconds
     }
 
     package func remove(
@@ -277,21 +297,23 @@ extension NamespaceDirectory {
     /// Fills an order, anew when another tool interferes: what it wants with a file of a moment is not this one.
     fileprivate func fill(
         _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
-        on thread: inout KernelThread
+        on thread: inout KernelThread, isAllButFilled: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         for _ in 0..<3 {
             do throws(SystemError) {
-                return try fillOnce(order, mountID: mountID, from: source, of: pool, on: &thread)
+                return try fillOnce(
+                    order, mountID: mountID, from: source, of: pool, on: &thread, isAllButFilled: isAllButFilled)
             } catch  where error.isOfAnotherHand && thread.isHome {
                 continue
             }
         }
-        return try fillOnce(order, mountID: mountID, from: source, of: pool, on: &thread)
+        return try fillOnce(
+            order, mountID: mountID, from: source, of: pool, on: &thread, isAllButFilled: isAllButFilled)
     }
 
     private func fillOnce(
         _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
-        on thread: inout KernelThread
+        on thread: inout KernelThread, isAllButFilled: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         switch order.kind {
         case .new(let loopback):
@@ -299,7 +321,8 @@ extension NamespaceDirectory {
                 order.name.bytes, raisingLoopback: loopback == .up, mountID: mountID, from: source, on: &thread,
                 announce: { (identity) throws(SystemError) in
                     // A thread that looks out for the answer would take turns with this one.
-                    if pool?.isMaking != true { order.isNearlyDone?() }
+                    if pool?.isMaking != true { order.isNearlyDone?(.zero) }
+                    isAllButFilled()
                     try order.announce(identity)
                 }, withdraw: order.withdraw)
         case .existing(let existing):

@@ -91,8 +91,8 @@ import SystemPackage
 
 /// An address's way in: its socket, the libmicrohttpd daemon behind it, and how many have come in and not left.
 ///
-/// `@unchecked Sendable`: `daemon` is set before the acceptor has the entrance, and `MHD_add_connection` may be called
-/// from any thread while the daemon runs.
+/// `@unchecked Sendable`: `daemon` and `events` are set before the acceptor has the entrance, whose connections alone have
+/// the daemon's thread read them, and `MHD_add_connection` may be called from any thread while the daemon runs.
 @safe final class Entrance: @unchecked Sendable {
     /// What became of an attempt to accept.
     enum Outcome {

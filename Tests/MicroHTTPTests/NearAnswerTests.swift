@@ -114,8 +114,8 @@ private struct SchedulingHandler: RequestHandler {
             return count
         }
         #expect(try await resumptions(path: "/300/0") >= 100)
-        // On a busy machine some are later than was foretold.
-        #expect(try await resumptions(path: "/300/900") < 60)
+        // On a busy machine, or a sanitizer's, many are later than was foretold.
+        #expect(try await resumptions(path: "/300/900") < 90)
     }
 
     @Test("a thread that rests serves another connection at once") func restIsLight() async throws {
@@ -123,18 +123,22 @@ private struct SchedulingHandler: RequestHandler {
         configuration.threads = 1
         try await withServer(configuration) { path in
             let (resting, other) = (try RawClient(path: path), try RawClient(path: path))
-            let times = (0..<50).map { _ in
-                resting.send("GET /1500/1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                usleep(150)
-                let time = ContinuousClock().measure {
+            func ask() -> Duration {
+                ContinuousClock().measure {
                     other.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     #expect(other.answer().hasPrefix("HTTP/1.1 404"))
                 }
+            }
+            let usual = (0..<50).map { _ in ask() }.sorted()[25]
+            let times = (0..<50).map { _ in
+                resting.send("GET /1500/1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                usleep(150)
+                let time = ask()
                 #expect(resting.answer().hasPrefix("HTTP/1.1 200"))
                 return time
             }
-            // Had it to wait for the end of the rest, it would be 800 microseconds.
-            #expect(times.sorted()[25] < .microseconds(500))
+            // Had it to wait for the end of the rest, it would be 800 microseconds more.
+            #expect(times.sorted()[25] < usual + .microseconds(500))
         }
     }
 

@@ -113,7 +113,8 @@ private struct SchedulingHandler: RequestHandler {
             }
             return count
         }
-        #expect(try await resumptions(path: "/300/0") >= 100)
+        // A thread that is kept from its processor may see an answer that came long after the time to look out for it.
+        #expect(try await resumptions(path: "/5000/0") >= 95)
         // On a busy machine, or a sanitizer's, many are later than was foretold.
         #expect(try await resumptions(path: "/300/900") < 90)
     }

@@ -90,11 +90,16 @@ static inline int cmicrohttpd_events(struct MHD_Daemon *daemon) {
 // ppoll(2), which the C library declares with _GNU_SOURCE alone.
 extern int ppoll(struct pollfd *entries, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
 
-// Waits until there is an event, or so long. 1 for an event, 0 for none, -1 with errno.
+// Waits until there is an event, or so long, to the microsecond, where the kernel otherwise takes its time, 50 of them.
+// 1 for an event, 0 for none, -1 with errno.
 static inline int cmicrohttpd_await_event(int events, int64_t nanoseconds) {
     struct pollfd entry = {.fd = events, .events = POLLIN};
     struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
-    return ppoll(&entry, 1, &timeout, NULL);
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    int count = ppoll(&entry, 1, &timeout, NULL);
+    // Back to the usual: threads and programs that this one starts would inherit it.
+    prctl(PR_SET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL);
+    return count;
 }
 
 // struct sched_attr of sched_setattr(2), in its first form. The C library has it from 2.41 on only.
@@ -109,10 +114,9 @@ struct cmicrohttpd_scheduling {
 // syscall(2). <unistd.h> would make types of this module out of some that Swift has from Glibc.
 extern long syscall(long number, ...);
 
-// Has the calling thread woken to the microsecond, where the kernel would take its time, 50 of them, and given a
-// processor soon, if for a tenth of a millisecond at a time (from Linux 6.12 on: kernel/sched/fair.c, custom slices).
+// Has the calling thread given a processor soon, if for a tenth of a millisecond at a time (from Linux 6.12 on:
+// kernel/sched/fair.c, custom slices).
 static inline void cmicrohttpd_be_prompt(void) {
-    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     const uint32_t other = 0; // SCHED_OTHER
     struct cmicrohttpd_scheduling current = {0};
     // Whoever runs the daemon may have other wishes than the usual ones.

@@ -303,7 +303,8 @@ final class Exchange: Sendable {
                 let isLast = server.isDraining || account?.isUsedUp ?? false
                 return queue(response, mayRecur: mayRecur, on: connection, close: isLast)
             case .rest(let near):
-                if let live, AnswerWatch.rest(until: near, on: live.events) {
+                // Others' events may have been taken from the kernel already, and would wait for the end of the rest.
+                if let live, server.exchangesInProgress == 1, AnswerWatch.rest(until: near, on: live.events) {
                     state.withLock { $0.watchEnd = .now + AnswerWatch.time }
                 }
             case .watch(let end):

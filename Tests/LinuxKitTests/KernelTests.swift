@@ -278,6 +278,21 @@ extension NamespaceDirectory {
         }
     }
 
+    @Test("a worker is home before it gives its answer") func isHomeFirst() async throws {
+        try await withScratch(workers: 1) { scratch, workers in
+            let home = try FileSystem.readLink("/proc/self/ns/net")
+            let mountID = try scratch.directory.prepare()
+            for number in 0..<50 {
+                _ = try await scratch.namespaces.create("a\(number)", mountID: mountID, workers)
+                for task in try FileSystem.names(in: "/proc/self/task") {
+                    let link = FilePath("/proc/self/task/\(String(decoding: task, as: UTF8.self))/ns/net")
+                    // One that has ended meanwhile has none.
+                    #expect((try? FileSystem.readLink(link)) ?? home == home)
+                }
+            }
+        }
+    }
+
     @Test("a namespace that is left by a job's end dies with its name") func diesWithItsName() async throws {
         try await withScratch(workers: 1) { scratch, workers in
             let mountID = try scratch.directory.prepare()

@@ -11,8 +11,6 @@ package struct KernelThread: ~Copyable {
     private let home: HomeNamespace
     /// Whether it is in the namespace that it was started for; if not, it must end.
     package private(set) var isHome: Bool
-    /// Whether its job has left it in another namespace.
-    private var isAway = false
     /// What it lets go of at the end of its job.
     private var kept: NewNamespace?
 
@@ -47,26 +45,8 @@ package struct KernelThread: ~Copyable {
             by: { () throws(SystemError) in try call(.setns, path) { clinux_enter_network(rawValue) } }, body)
     }
 
-    /// Moves this thread into a network namespace made for the purpose, where it stays until it goes home.
-    ///
-    /// - Throws: as ``inNewNetworkNamespace(_:)`` does.
-    mutating func moveToNewNetworkNamespace() throws(SystemError) {
-        // With net.core.devconf_inherit_init_net at 3 it would take after the one that the thread is in.
-        goHome()
-        guard isHome else { throw SystemError(.setns, errno: .notPermitted) }
-        try call(.unshare) { clinux_unshare_network() }
-        isAway = true
-    }
-
     /// Keeps the namespace open until the job's answer is given: nobody need wait for its descriptor's end.
     mutating func keep(_ namespace: NewNamespace) { kept = namespace }
-
-    /// Moves back from where a job has left this thread. It must be home before it gives the answer: whom that wakes may
-    /// have to be started, and a thread is born where its maker is.
-    mutating func goHome() {
-        if isAway { isHome = home.enter() }
-        isAway = false
-    }
 
     /// Lets go of what the job has kept.
     mutating func endJob() { kept = nil }
@@ -76,6 +56,7 @@ package struct KernelThread: ~Copyable {
     ) throws(SystemError) -> Result {
         guard isHome else { throw SystemError(.setns, errno: .notPermitted) }
         try leave()
+        // Before the job's answer: whom that wakes may have to be started, and a thread is born where its maker is.
         defer { isHome = home.enter() }
         return try body()
     }

@@ -114,7 +114,6 @@ package final class KernelWorkers: Sendable {
                 } catch {
                     result = .failure(error)
                 }
-                thread.goHome()
                 working.subtract(1, ordering: .relaxed)
                 tally.waiting.add(nanoseconds: begun - queued)
                 tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)

@@ -42,10 +42,14 @@ package struct NamespaceDirectory: Sendable {
             let status = try raiseLoopback(of: namespace, to: raisingLoopback, on: &thread)
             return try publish(namespace.descriptor, status, as: path, announce: announce, withdraw: withdraw)
         }
-        try thread.moveToNewNetworkNamespace()
-        let namespace = try NewNamespace.current(raisingLoopback: raisingLoopback)
+        let (namespace, status) = try thread.inNewNetworkNamespace { () throws(SystemError) in
+            let namespace = try NewNamespace.current(raisingLoopback: raisingLoopback)
+            let status = try publish(
+                namespace.descriptor, namespace.status, as: path, announce: announce, withdraw: withdraw)
+            return (namespace, status)
+        }
         thread.keep(namespace)
-        return try publish(namespace.descriptor, namespace.status, as: path, announce: announce, withdraw: withdraw)
+        return status
     }
 
     private func raiseLoopback(

@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -36,6 +38,21 @@
 #define STX_MNT_ID_OFFSET 0x90
 #ifndef STATX_ATTR_MOUNT_ROOT
 #define STATX_ATTR_MOUNT_ROOT 0x00002000 // linux/stat.h, Linux 5.8
+#endif
+#ifndef OPEN_TREE_CLONE
+#define OPEN_TREE_CLONE 1 // linux/mount.h, Linux 5.2
+#endif
+#ifndef MOVE_MOUNT_F_EMPTY_PATH
+#define MOVE_MOUNT_F_EMPTY_PATH 0x00000004 // linux/mount.h, Linux 5.2
+#endif
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL // linux/pidfd.h, Linux 6.9
+#endif
+#ifndef PIDFD_GET_NET_NAMESPACE
+#define PIDFD_GET_NET_NAMESPACE _IO(0xFF, 4) // linux/pidfd.h, Linux 6.11
+#endif
+#ifndef NS_GET_ID
+#define NS_GET_ID _IOR(NSIO, 13, uint64_t) // linux/nsfs.h, Linux 6.18
 #endif
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71 // asm-generic/socket.h, Linux 5.14
@@ -159,6 +176,14 @@ int clinux_make_shared_recursively(const char *target) {
 
 int clinux_detach(const char *target) { return answer(umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW)); }
 
+int clinux_open_mount(int namespace) {
+    return answer(syscall(SYS_open_tree, namespace, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC));
+}
+
+int clinux_move_mount(int mount, const char *target) {
+    return answer(syscall(SYS_move_mount, mount, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH));
+}
+
 int clinux_name_thread(const char *name) { return answer(prctl(PR_SET_NAME, name)); }
 
 int clinux_unshare_network(void) { return answer(unshare(CLONE_NEWNET)); }
@@ -179,6 +204,12 @@ int clinux_network_cookie(int descriptor, uint64_t *cookie) {
     socklen_t size = sizeof *cookie;
     return answer(getsockopt(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size));
 }
+
+int clinux_own_thread(void) { return answer(syscall(SYS_pidfd_open, gettid(), PIDFD_THREAD)); }
+
+int clinux_network_of_thread(int thread) { return answer(ioctl(thread, PIDFD_GET_NET_NAMESPACE, 0)); }
+
+int clinux_namespace_id(int namespace, uint64_t *id) { return answer(ioctl(namespace, NS_GET_ID, id)); }
 
 // By its index, which is 1 in every namespace (LOOPBACK_IFINDEX, include/net/flow.h): its name can be changed, and be
 // another link's then.
@@ -274,6 +305,20 @@ int clinux_avoid_processor(int thread, int processor) {
     if (CPU_COUNT(&set) == 0)
         return -EINVAL;
     return answer(sched_setaffinity(thread, sizeof set, &set));
+}
+
+int clinux_processors(void) { return CPU_COUNT(&processors_at_start); }
+
+int clinux_bring_here(int thread) {
+    cpu_set_t here;
+    // The number of a thread that has ended may be another process's by now.
+    if (tgkill(getpid(), thread, 0) != 0)
+        return -errno;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    int result = answer(sched_setaffinity(thread, sizeof here, &here));
+    int restored = answer(sched_setaffinity(thread, sizeof processors_at_start, &processors_at_start));
+    return result < 0 ? result : restored;
 }
 
 int clinux_processor(void) { return sched_getcpu(); }

@@ -11,6 +11,7 @@ package struct KernelThread: ~Copyable {
     private let home: HomeNamespace
     /// Whether it is in the namespace that it was started for; if not, it must end.
     package private(set) var isHome: Bool
+    private let way: ThreadNamespace
     /// What it lets go of at the end of its job.
     private var kept: NewNamespace?
 
@@ -20,6 +21,7 @@ package struct KernelThread: ~Copyable {
         // setns(2) is for CAP_SYS_ADMIN alone, even where it would change nothing: without it no job gets away, and
         // every thread can stay.
         isHome = home.isHere || home.enter()
+        way = ThreadNamespace(isOpen: home.hasShortWay)
     }
 
     /// Moves this thread into a network namespace made for the purpose, runs `body` there, and moves back.
@@ -30,6 +32,13 @@ package struct KernelThread: ~Copyable {
     ///   `body` throws.
     package mutating func inNewNetworkNamespace<Result>(
         _ body: () throws(SystemError) -> Result
+    ) throws(SystemError) -> Result {
+        try inNewNetworkNamespace { (_) throws(SystemError) in try body() }
+    }
+
+    /// The same, with the short way to the namespace.
+    mutating func inNewNetworkNamespace<Result>(
+        _ body: (borrowing ThreadNamespace) throws(SystemError) -> Result
     ) throws(SystemError) -> Result {
         try away(by: { () throws(SystemError) in try call(.unshare) { clinux_unshare_network() } }, body)
     }
@@ -42,7 +51,8 @@ package struct KernelThread: ~Copyable {
     ) throws(SystemError) -> Result {
         let rawValue = descriptor.rawValue
         return try away(
-            by: { () throws(SystemError) in try call(.setns, path) { clinux_enter_network(rawValue) } }, body)
+            by: { () throws(SystemError) in try call(.setns, path) { clinux_enter_network(rawValue) } },
+            { (_) throws(SystemError) in try body() })
     }
 
     /// Keeps the namespace open until the job's answer is given: nobody need wait for its descriptor's end.
@@ -52,13 +62,13 @@ package struct KernelThread: ~Copyable {
     mutating func endJob() { kept = nil }
 
     private mutating func away<Result>(
-        by leave: () throws(SystemError) -> Void, _ body: () throws(SystemError) -> Result
+        by leave: () throws(SystemError) -> Void, _ body: (borrowing ThreadNamespace) throws(SystemError) -> Result
     ) throws(SystemError) -> Result {
         guard isHome else { throw SystemError(.setns, errno: .notPermitted) }
         try leave()
         // Before the job's answer: whom that wakes may have to be started, and a thread is born where its maker is.
         defer { isHome = home.enter() }
-        return try body()
+        return try body(way)
     }
 }
 
@@ -69,11 +79,14 @@ final class HomeNamespace: Sendable {
 
     private let descriptor: OwnedDescriptor
     private let node: Node
+    /// Whether ``ThreadNamespace`` is to be relied on.
+    let hasShortWay: Bool
 
     /// Remembers the calling thread's namespace.
     init() throws(SystemError) {
         descriptor = try OwnedDescriptor.open(Self.current, O_RDONLY)
         node = try Node.of(descriptor, path: Self.current)
+        hasShortWay = ThreadNamespace.isCookieTheID(of: descriptor)
     }
 
     /// Whether the calling thread is at home; false where that cannot be told.

@@ -26,24 +26,25 @@ package struct NamespaceDirectory: Sendable {
     ///
     /// - Parameters:
     ///   - mountID: What ``MountDirectory/prepare()`` answered.
+    ///   - isLikelyFree: Whether nothing is known to have the name, and who has it all the same may cost the unshare.
     ///   - pool: Where one may be that was made in advance.
     ///   - announce: Called with the new namespace's identity before its file appears.
     ///   - withdraw: Called when a step after `announce`, or `announce` itself, failed.
     /// - Throws: `.createFile` with `.fileExists` when the name is taken; `.unshare` as unshare(2) does;
     ///   `.verifyDirectory` when the directory wants preparing again; and what `announce` throws.
     package func create(
-        _ name: [UInt8], raisingLoopback: Bool, mountID: UInt64, from pool: WarmPool? = nil,
-        on thread: inout KernelThread, announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
+        _ name: [UInt8], isLikelyFree: Bool = false, raisingLoopback: Bool, mountID: UInt64,
+        from pool: WarmPool? = nil, on thread: inout KernelThread, announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         let path = path(of: name)
         try directory.verify(mountID: mountID)
-        try refuseTaken(path)
+        if !isLikelyFree { try refuseTaken(path) }
         if let namespace = pool?.take(up: raisingLoopback) {
             let status = try raiseLoopback(of: namespace, to: raisingLoopback, on: &thread)
             return try publish(namespace.descriptor, status, as: path, announce: announce, withdraw: withdraw)
         }
-        let (namespace, status) = try thread.inNewNetworkNamespace { () throws(SystemError) in
-            let namespace = try NewNamespace.current(raisingLoopback: raisingLoopback)
+        let (namespace, status) = try thread.inNewNetworkNamespace { (way) throws(SystemError) in
+            let namespace = try NewNamespace.current(raisingLoopback: raisingLoopback, by: way, isBrief: true)
             let status = try publish(
                 namespace.descriptor, namespace.status, as: path, announce: announce, withdraw: withdraw)
             return (namespace, status)
@@ -123,6 +124,7 @@ package struct NamespaceDirectory: Sendable {
     private func mount(
         _ namespace: borrowing OwnedDescriptor, on path: FilePath, expecting identity: NamespaceIdentity
     ) throws(SystemError) -> UInt64 {
+        if let mountID = moveMount(of: namespace, to: path) { return mountID }
         let source = FilePath("/proc/thread-self/fd/\(namespace.rawValue)")
         try call(.bindMount, path) {
             unsafe source.withPlatformString { source in
@@ -142,11 +144,22 @@ package struct NamespaceDirectory: Sendable {
         }
     }
 
+    /// Mounts by descriptors, where the kernel has that (move_mount(2), Linux 5.2): nothing is looked up in procfs, and
+    /// nobody else's mount can be taken for ours. nil says that it was refused; mount(2) will say why.
+    private func moveMount(of namespace: borrowing OwnedDescriptor, to path: FilePath) -> UInt64? {
+        let descriptor = clinux_open_mount(namespace.rawValue)
+        guard descriptor >= 0 else { return nil }
+        let mount = OwnedDescriptor(owning: descriptor)
+        guard let node = try? Node.of(mount, path: path) else { return nil }
+        let result = unsafe path.withPlatformString { unsafe clinux_move_mount(mount.rawValue, $0) }
+        return result == 0 ? node.mountID : nil
+    }
+
     /// Makes and drops a namespace: whether one could be created now, and if not, why.
     package func probe(mountID: UInt64, on thread: inout KernelThread) throws(SystemError) {
         try directory.verify(mountID: mountID)
-        _ = try thread.inNewNetworkNamespace { () throws(SystemError) in
-            try NewNamespace.current(raisingLoopback: false)
+        _ = try thread.inNewNetworkNamespace { (way) throws(SystemError) in
+            try NewNamespace.current(raisingLoopback: false, by: way)
         }
     }
 

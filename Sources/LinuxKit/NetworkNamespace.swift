@@ -67,7 +67,7 @@ enum CurrentNamespace {
             isLoopbackUp: isLoopbackUp, mountID: node.mountID)
     }
 
-    private static func cookie(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> UInt64? {
+    fileprivate static func cookie(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> UInt64? {
         var cookie: UInt64 = 0
         let rawValue = socket.rawValue
         do throws(SystemError) {
@@ -79,23 +79,79 @@ enum CurrentNamespace {
     }
 }
 
+/// The short way to the network namespace that a thread is in and to its cookie, without a socket in it: a descriptor of
+/// the thread itself, where the kernel has such (ioctl_pidfd(2), Linux 6.11), and numbers its namespaces (Linux 6.18).
+struct ThreadNamespace: ~Copyable {
+    /// The calling thread's; nil where the way is closed.
+    private let thread: OwnedDescriptor?
+
+    /// - Parameter isOpen: ``isCookieTheID(of:)``.
+    init(isOpen: Bool) {
+        let descriptor = isOpen ? clinux_own_thread() : -1
+        thread = descriptor >= 0 ? OwnedDescriptor(owning: descriptor) : nil
+    }
+
+    /// The namespace that the calling thread, whose this is, is in now; nil where the long way is to tell, or to fail.
+    func open() -> OwnedDescriptor? {
+        let descriptor =
+            switch thread {
+            case let thread?: clinux_network_of_thread(thread.rawValue)
+            case nil: CInt(-1)
+            }
+        return descriptor >= 0 ? OwnedDescriptor(owning: descriptor) : nil
+    }
+
+    /// The namespace's cookie, by the kernel's number for it; nil where it has none.
+    static func cookie(of namespace: borrowing OwnedDescriptor) -> UInt64? {
+        var id: UInt64 = 0
+        return unsafe clinux_namespace_id(namespace.rawValue, &id) == 0 ? id : nil
+    }
+
+    /// Whether the kernel's number for a namespace is its cookie. No manual promises that.
+    ///
+    /// - Parameter namespace: That of the calling thread.
+    static func isCookieTheID(of namespace: borrowing OwnedDescriptor) -> Bool {
+        guard let id = cookie(of: namespace), let socket = try? CurrentNamespace.socket() else { return false }
+        return (try? CurrentNamespace.cookie(socket)) == id
+    }
+}
+
 /// A network namespace that nobody else has been in; it dies with this, unless it is given a name before.
 final class NewNamespace: Sendable {
     let descriptor: OwnedDescriptor
     let status: NamespaceStatus
+    /// What it was looked at by: closing that takes a while.
+    private let socket: OwnedDescriptor?
 
-    private init(_ descriptor: consuming OwnedDescriptor, _ status: NamespaceStatus) {
+    private init(
+        _ descriptor: consuming OwnedDescriptor, _ status: NamespaceStatus, _ socket: consuming OwnedDescriptor? = nil
+    ) {
         self.descriptor = descriptor
         self.status = status
+        self.socket = socket
     }
 
     /// That which the calling thread has made and is in; its loopback interface is down, and is raised if asked to.
-    static func current(raisingLoopback: Bool) throws(SystemError) -> NewNamespace {
+    ///
+    /// - Parameters:
+    ///   - way: The calling thread's.
+    ///   - isBrief: Whether it is not kept, but for the descriptors to be closed at a better moment.
+    static func current(
+        raisingLoopback: Bool, by way: borrowing ThreadNamespace, isBrief: Bool = false
+    ) throws(SystemError) -> NewNamespace {
+        // What raises the interface leads to the namespace as well.
+        if !raisingLoopback, let descriptor = way.open(), let cookie = ThreadNamespace.cookie(of: descriptor) {
+            let node = try Node.of(descriptor, path: CurrentNamespace.path)
+            let identity = NamespaceIdentity(device: node.device, inode: node.inode, cookie: cookie)
+            return NewNamespace(
+                descriptor, NamespaceStatus(identity: identity, isLoopbackUp: false, mountID: node.mountID))
+        }
         let socket = try CurrentNamespace.socket()
         if raisingLoopback { try raiseLoopback(by: socket) }
         let descriptor = try open(socket)
         let node = try Node.of(descriptor, path: CurrentNamespace.path)
-        return NewNamespace(descriptor, try CurrentNamespace.status(node, socket, isLoopbackUp: raisingLoopback))
+        let status = try CurrentNamespace.status(node, socket, isLoopbackUp: raisingLoopback)
+        return isBrief ? NewNamespace(descriptor, status, socket) : NewNamespace(descriptor, status)
     }
 
     /// Raises its loopback interface, the calling thread being in it, and answers what it is then.

@@ -57,10 +57,10 @@ package struct SlotFile: ~Copyable, Sendable {
     private static func fill(_ line: [UInt8]) -> [UInt8] { fill(line, to: placeLength(of: line.count)) }
 
     private static func fill(_ line: [UInt8], to length: Int) -> [UInt8] {
-        var line = line
-        line.append(contentsOf: repeatElement(blank, count: length - 1 - line.count))
-        line.append(newline)
-        return line
+        var content = [UInt8](repeating: blank, count: length)
+        content.replaceSubrange(..<line.count, with: line)
+        content[length - 1] = newline
+        return content
     }
 
     /// Writes a line, which has no newline in it and does not begin with a blank.

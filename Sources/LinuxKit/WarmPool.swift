@@ -268,7 +268,9 @@ extension WarmPool {
     }
 
     private static func make(up: Bool, on thread: inout KernelThread) throws(SystemError) -> NewNamespace {
-        try thread.inNewNetworkNamespace { () throws(SystemError) in try .current(raisingLoopback: up) }
+        try thread.inNewNetworkNamespace { (way) throws(SystemError) in
+            try .current(raisingLoopback: up, by: way)
+        }
     }
 }
 

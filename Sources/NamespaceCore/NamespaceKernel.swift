@@ -6,6 +6,8 @@ import SystemPackage
 package struct NamespaceOrder: Sendable {
     package let name: NamespaceName
     package let kind: Creation.Kind
+    /// Whether we know of nothing that has the name, so that nobody need look before the namespace is made.
+    package let isLikelyFree: Bool
     /// Called shortly before the order is filled, unless other work has the processors; see
     /// ``Creation/isNearlyDone``.
     package let isNearlyDone: (@Sendable (Duration) -> Void)?
@@ -318,7 +320,8 @@ extension NamespaceDirectory {
         switch order.kind {
         case .new(let loopback):
             try create(
-                order.name.bytes, raisingLoopback: loopback == .up, mountID: mountID, from: source, on: &thread,
+                order.name.bytes, isLikelyFree: order.isLikelyFree, raisingLoopback: loopback == .up, mountID: mountID,
+                from: source, on: &thread,
                 announce: { (identity) throws(SystemError) in
                     // A thread that looks out for the answer would take turns with this one.
                     if pool?.isMaking != true { order.isNearlyDone?(.zero) }

@@ -187,7 +187,8 @@ extension NamespaceManager {
     ) -> NamespaceOrder {
         let (store, logger) = (store, logger)
         return NamespaceOrder(
-            name: name, kind: creation.kind, isNearlyDone: creation.isNearlyDone,
+            name: name, kind: creation.kind, isLikelyFree: index[name] == nil && records[name] == nil,
+            isNearlyDone: creation.isNearlyDone,
             announce: { (identity) throws(SystemError) in
                 try store.save(draft(identity), for: name)
             },

@@ -76,7 +76,7 @@ import Testing
 
         func order(_ name: NamespaceName, _ kind: Creation.Kind = .new(.down)) -> NamespaceOrder {
             NamespaceOrder(
-                name: name, kind: kind, isNearlyDone: nil,
+                name: name, kind: kind, isLikelyFree: false, isNearlyDone: nil,
                 announce: { (identity) throws(SystemError) in
                     self.told.withLock { $0.append("announce") }
                     self.announced.withLock { $0 = identity }

@@ -67,6 +67,9 @@ int clinux_bind_mount(const char *source, const char *target, bool recursive);
 int clinux_make_private(const char *target);
 int clinux_make_shared_recursively(const char *target);
 int clinux_detach(const char *target);
+// Mounts without a place yet: open_tree(2) of what a namespace's descriptor stands for, and move_mount(2) to a file
+int clinux_open_mount(int namespace);
+int clinux_move_mount(int mount, const char *target);
 
 // Threads: PR_SET_NAME of prctl(2), at most 15 bytes
 int clinux_name_thread(const char *name);
@@ -78,6 +81,11 @@ int clinux_is_network_namespace(int descriptor);
 int clinux_control_socket(void);
 int clinux_network_of(int socket);
 int clinux_network_cookie(int socket, uint64_t *cookie);
+// The calling thread, for itself alone to be asked about (pidfd_open(2), Linux 6.9), and the network namespace that it
+// is in by then (ioctl_pidfd(2), Linux 6.11)
+int clinux_own_thread(void);
+int clinux_network_of_thread(int thread);
+int clinux_namespace_id(int namespace, uint64_t *id); // Linux 6.18
 int clinux_loopback_is_up(int socket);
 int clinux_new_loopback_raise(int socket);
 
@@ -96,6 +104,13 @@ int clinux_event_signal(int event);
 // Keeps a thread of the process off one of the processors that the process was started for, or off none for -1; minus an
 // errno where there is no other.
 int clinux_avoid_processor(int thread, int processor);
+
+// How many the process was started for; 0 where that could not be told.
+int clinux_processors(void);
+
+// Has a thread of the process that waits for a processor have the calling thread's; what it may run on stays as it was
+// at the start.
+int clinux_bring_here(int thread);
 
 int clinux_thread_id(void);
 

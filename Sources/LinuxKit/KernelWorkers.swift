@@ -257,7 +257,9 @@ package final class KernelWorkers: Sendable {
     /// meanwhile. By itself an idle processor takes over nobody for a moment; a virtual one that is halted even counts as
     /// taken when the thread is woken (available_idle_cpu, kernel/sched/).
     private func giveProcessorToReader() {
-        guard unread.load(ordering: .relaxed) > 0, runningJobs > 0, runningJobs >= clinux_processors() - 1 else { return }
+        guard unread.load(ordering: .relaxed) > 0, runningJobs > 0, runningJobs >= clinux_processors() - 1 else {
+            return
+        }
         // Whoever has ended needs none.
         _ = clinux_bring_here(reader.load(ordering: .relaxed))
     }

@@ -34,7 +34,8 @@ package struct NamespaceDirectory: Sendable {
     ///   `.verifyDirectory` when the directory wants preparing again; and what `announce` throws.
     package func create(
         _ name: [UInt8], isLikelyFree: Bool = false, raisingLoopback: Bool, mountID: UInt64,
-        from pool: WarmPool? = nil, on thread: inout KernelThread, announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
+        from pool: WarmPool? = nil, on thread: inout KernelThread,
+        announce: (NamespaceIdentity) throws(SystemError) -> Void, withdraw: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         let path = path(of: name)
         try directory.verify(mountID: mountID)

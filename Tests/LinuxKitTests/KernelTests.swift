@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import SystemPackage
 import Testing
@@ -56,14 +57,14 @@ extension NamespaceDirectory {
     }
 
     fileprivate func create(
-        _ name: String, up: Bool = false, mountID: UInt64, _ workers: KernelWorkers,
+        _ name: String, isLikelyFree: Bool = false, up: Bool = false, mountID: UInt64, _ workers: KernelWorkers,
         announce: @escaping @Sendable (NamespaceIdentity) throws(SystemError) -> Void = { (_) throws(SystemError) in },
         withdraw: @escaping @Sendable () -> Void = {}
     ) async throws(SystemError) -> NamespaceStatus {
         try await workers.run { (thread) throws(SystemError) in
             try create(
-                Array(name.utf8), raisingLoopback: up, mountID: mountID, on: &thread, announce: announce,
-                withdraw: withdraw)
+                Array(name.utf8), isLikelyFree: isLikelyFree, raisingLoopback: up, mountID: mountID, on: &thread,
+                announce: announce, withdraw: withdraw)
         }
     }
 
@@ -117,6 +118,101 @@ extension NamespaceDirectory {
             }
             #expect(try await scratch.namespaces.inspect("a", workers) == .namespace(existing))
         }
+    }
+
+    @Test("a name that was thought to be free, and is taken, is refused after all, and what has it is left alone")
+    func takenUnknown() async throws {
+        try await withScratch { scratch, workers in
+            let mountID = try scratch.directory.prepare()
+            let existing = try await scratch.namespaces.create("a", isLikelyFree: true, mountID: mountID, workers)
+            await confirmation("withdrawn") { withdrawn in
+                let path = scratch.directory.path.appending("a")
+                _ = await #expect(throws: SystemError(.createFile, path, errno: .fileExists)) {
+                    try await scratch.namespaces.create(
+                        "a", isLikelyFree: true, mountID: mountID, workers, withdraw: { withdrawn() })
+                }
+            }
+            #expect(try await scratch.namespaces.inspect("a", workers) == .namespace(existing))
+            #expect(try scratch.mounts().count == 2)
+        }
+    }
+
+    @Test("the short way to a namespace leads where the long one does") func bothWays() async throws {
+        try await withScratch(workers: 1) { scratch, workers in
+            let found = try await workers.run { (thread) throws(SystemError) in
+                try thread.inNewNetworkNamespace { (way) throws(SystemError) in
+                    let short = try NewNamespace.current(raisingLoopback: false, by: way)
+                    let closed = ThreadNamespace(isOpen: false)
+                    let long = try NewNamespace.current(raisingLoopback: false, by: closed)
+                    let isShort = way.open() != nil && ThreadNamespace.cookie(of: short.descriptor) != nil
+                    return (short.status.identity, long.status.identity, isShort)
+                }
+            }
+            #expect(found.0 == found.1)
+            // Where the kernel has all of it, it is taken.
+            let version = try FileSystem.read("/proc/sys/kernel/osrelease").split(separator: UInt8(ascii: "."))
+            let numbers = version.prefix(2).compactMap { Int(String(decoding: $0, as: UTF8.self)) }
+            let isNew = numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 18)
+            #expect(found.2 == isNew)
+        }
+    }
+
+    @Test("the mount has the id that was told, is shared, and its source is the namespace") func mountOfCreation()
+        async throws
+    {
+        try await withScratch { scratch, workers in
+            let mountID = try scratch.directory.prepare()
+            let status = try await scratch.namespaces.create("a", mountID: mountID, workers)
+            let path = scratch.directory.path.appending("a")
+            let node = try Node.at(path)
+            #expect(node.mountID == status.mountID && node.isMountRoot)
+            #expect(node.inode == status.identity.inode && node.device == status.identity.device)
+            let mount = try #require(try MountInfo.read().mounts(of: path).first)
+            #expect(mount.fileSystemType == Array("nsfs".utf8) && mount.peerGroup != nil)
+        }
+    }
+
+    @Test("threads may run where they could before, however many jobs were theirs") func processorsOfThreads()
+        async throws
+    {
+        try await withScratch(workers: 2) { scratch, workers in
+            func sets() throws -> Set<[UInt8]> {
+                var sets: Set<[UInt8]> = []
+                for task in try FileSystem.names(in: "/proc/self/task") {
+                    let path = FilePath("/proc/self/task/\(String(decoding: task, as: UTF8.self))/status")
+                    // One that has ended meanwhile has none.
+                    guard let status = try? FileSystem.read(path) else { continue }
+                    let lines = status.split(separator: UInt8(ascii: "\n")).map(Array.init)
+                    sets.formUnion(lines.filter { $0.starts(with: Array("Cpus_allowed_list:".utf8)) })
+                }
+                return sets
+            }
+            let before = try sets()
+            let mountID = try scratch.directory.prepare()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for client in 0..<6 {
+                    group.addTask {
+                        for number in 0..<40 {
+                            let name = "c\(client)-\(number)"
+                            _ = try await scratch.namespaces.create(name, mountID: mountID, workers)
+                            let isGone = try await workers.run { (_) throws(SystemError) in
+                                try scratch.namespaces.remove(Array(name.utf8))
+                            }
+                            #expect(isGone)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            // A thread that looks out for its next job may be on its way to another processor.
+            for _ in 0..<200 where try sets() != before { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(try sets() == before)
+        }
+    }
+
+    @Test("a thread can be brought to the caller's processor, and no other process's") func bringHere() throws {
+        #expect(clinux_bring_here(clinux_thread_id()) == 0)
+        #expect(clinux_bring_here(1) == -ESRCH)
     }
 
     @Test("a refused announcement is withdrawn and leaves nothing") func announcementFails() async throws {

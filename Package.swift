@@ -139,7 +139,7 @@ let package = Package(
         ),
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: strict),
         .testTarget(
-            name: "LinuxKitTests", dependencies: ["CLinux", "LinuxKit", "TestSupport", system], swiftSettings: strict),
+            name: "LinuxKitTests", dependencies: ["LinuxKit", "TestSupport", system], swiftSettings: strict),
         .testTarget(
             name: "NetlinkTests",
             dependencies: ["CNetlink", "LinuxKit", "Netlink", "TestSupport", system],

@@ -10,7 +10,6 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,20 +304,6 @@ int clinux_avoid_processor(int thread, int processor) {
     if (CPU_COUNT(&set) == 0)
         return -EINVAL;
     return answer(sched_setaffinity(thread, sizeof set, &set));
-}
-
-int clinux_processors(void) { return CPU_COUNT(&processors_at_start); }
-
-int clinux_bring_here(int thread) {
-    cpu_set_t here;
-    // The number of a thread that has ended may be another process's by now.
-    if (tgkill(getpid(), thread, 0) != 0)
-        return -errno;
-    CPU_ZERO(&here);
-    CPU_SET(sched_getcpu(), &here);
-    int result = answer(sched_setaffinity(thread, sizeof here, &here));
-    int restored = answer(sched_setaffinity(thread, sizeof processors_at_start, &processors_at_start));
-    return result < 0 ? result : restored;
 }
 
 int clinux_processor(void) { return sched_getcpu(); }

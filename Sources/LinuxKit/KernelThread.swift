@@ -21,7 +21,7 @@ package struct KernelThread: ~Copyable {
         // setns(2) is for CAP_SYS_ADMIN alone, even where it would change nothing: without it no job gets away, and
         // every thread can stay.
         isHome = home.isHere || home.enter()
-        way = ThreadNamespace(isOpen: home.hasShortWay)
+        way = ThreadNamespace(home.numbers)
     }
 
     /// Moves this thread into a network namespace made for the purpose, runs `body` there, and moves back.
@@ -79,14 +79,12 @@ final class HomeNamespace: Sendable {
 
     private let descriptor: OwnedDescriptor
     private let node: Node
-    /// Whether ``ThreadNamespace`` is to be relied on.
-    let hasShortWay: Bool
+    let numbers = ThreadNamespace.Numbers()
 
     /// Remembers the calling thread's namespace.
     init() throws(SystemError) {
         descriptor = try OwnedDescriptor.open(Self.current, O_RDONLY)
         node = try Node.of(descriptor, path: Self.current)
-        hasShortWay = ThreadNamespace.isCookieTheID(of: descriptor)
     }
 
     /// Whether the calling thread is at home; false where that cannot be told.

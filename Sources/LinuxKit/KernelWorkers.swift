@@ -60,10 +60,6 @@ package final class KernelWorkers: Sendable {
     private let begun = Atomic<Int>(0)
     /// The processor on which the latest job was submitted; -1 before that.
     private let callersProcessor = Atomic<CInt>(-1)
-    /// How many results were given whose callers have not gone on yet.
-    private let unread = Atomic<Int>(0)
-    /// The thread that submitted the job whose result was given last.
-    private let reader = Atomic<CInt>(0)
     private let home: HomeNamespace
     private let preparation: (any Preparation)?
     private let working = Atomic<Int>(0)
@@ -108,7 +104,6 @@ package final class KernelWorkers: Sendable {
         _ body: @escaping @Sendable (inout KernelThread) throws(SystemError) -> Value
     ) async throws(SystemError) -> Value {
         let queued = SystemTime.monotonicNanoseconds
-        let caller = clinux_thread_id()
         let result: Result<Value, SystemError> = await withCheckedContinuation { continuation in
             let job: Job = { [self] thread in
                 let result: Result<Value, SystemError>
@@ -122,17 +117,13 @@ package final class KernelWorkers: Sendable {
                 working.subtract(1, ordering: .relaxed)
                 tally.waiting.add(nanoseconds: begun - queued)
                 tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
-                reader.store(caller, ordering: .relaxed)
-                unread.add(1, ordering: .relaxed)
                 continuation.resume(returning: result)
             }
             guard submit(job, priority) else {
-                unread.add(1, ordering: .relaxed)
                 continuation.resume(returning: .failure(SystemError(.submitJob, errno: .canceled)))
                 return
             }
         }
-        unread.subtract(1, ordering: .relaxed)
         return try result.get()
     }
 
@@ -232,7 +223,6 @@ package final class KernelWorkers: Sendable {
                 preparationAt = nextPreparation()
                 continue
             }
-            giveProcessorToReader()
             guard let time = preparationAt else {
                 wakeUp.wait()
                 continue
@@ -251,17 +241,6 @@ package final class KernelWorkers: Sendable {
             guard thread.isHome else { return nil }
             preparationAt = nextPreparation()
         }
-    }
-
-    /// Gives this thread's processor to who waits for a result, and for a processor on which the kernel makes a namespace
-    /// meanwhile. By itself an idle processor takes over nobody for a moment; a virtual one that is halted even counts as
-    /// taken when the thread is woken (available_idle_cpu, kernel/sched/).
-    private func giveProcessorToReader() {
-        guard unread.load(ordering: .relaxed) > 0, runningJobs > 0, runningJobs >= clinux_processors() - 1 else {
-            return
-        }
-        // Whoever has ended needs none.
-        _ = clinux_bring_here(reader.load(ordering: .relaxed))
     }
 
     private func nextPreparation() -> ContinuousClock.Instant? {

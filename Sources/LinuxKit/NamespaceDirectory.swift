@@ -64,7 +64,7 @@ package struct NamespaceDirectory: Sendable {
     }
 
     /// Gives an existing network namespace a name, or leaves nothing behind; parameters and errors as for
-    /// ``create(_:raisingLoopback:mountID:from:on:announce:withdraw:)``.
+    /// ``create(_:isLikelyFree:raisingLoopback:mountID:from:on:announce:withdraw:)``.
     ///
     /// The namespace is opened first and bound through the descriptor, so that what was looked at is what gets the
     /// name.

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 import SystemPackage
 
 /// What tells one network namespace from another.
@@ -67,7 +68,7 @@ enum CurrentNamespace {
             isLoopbackUp: isLoopbackUp, mountID: node.mountID)
     }
 
-    fileprivate static func cookie(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> UInt64? {
+    private static func cookie(_ socket: borrowing OwnedDescriptor) throws(SystemError) -> UInt64? {
         var cookie: UInt64 = 0
         let rawValue = socket.rawValue
         do throws(SystemError) {
@@ -82,17 +83,35 @@ enum CurrentNamespace {
 /// The short way to the network namespace that a thread is in and to its cookie, without a socket in it: a descriptor of
 /// the thread itself, where the kernel has such (ioctl_pidfd(2), Linux 6.11), and numbers its namespaces (Linux 6.18).
 struct ThreadNamespace: ~Copyable {
-    /// The calling thread's; nil where the way is closed.
-    private let thread: OwnedDescriptor?
+    /// What is known of the numbers, for all threads.
+    final class Numbers: Sendable {
+        /// 0 while that is not known.
+        private let verdict = Atomic<Int>(0)
 
-    /// - Parameter isOpen: ``isCookieTheID(of:)``.
-    init(isOpen: Bool) {
-        let descriptor = isOpen ? clinux_own_thread() : -1
+        /// Whether the kernel's number for a namespace is its cookie, which no manual promises.
+        fileprivate var areCookies: Bool { verdict.load(ordering: .relaxed) > 0 }
+
+        /// Compares them once, in a namespace that was made like those that it will be relied on in.
+        fileprivate func compare(of namespace: borrowing OwnedDescriptor, with cookie: UInt64?) {
+            guard verdict.load(ordering: .relaxed) == 0 else { return }
+            let isSame = cookie != nil && ThreadNamespace.number(of: namespace) == cookie
+            verdict.store(isSame ? 1 : -1, ordering: .relaxed)
+        }
+    }
+
+    /// The calling thread's; nil where the kernel has none.
+    private let thread: OwnedDescriptor?
+    fileprivate let numbers: Numbers
+
+    init(_ numbers: Numbers) {
+        let descriptor = clinux_own_thread()
         thread = descriptor >= 0 ? OwnedDescriptor(owning: descriptor) : nil
+        self.numbers = numbers
     }
 
     /// The namespace that the calling thread, whose this is, is in now; nil where the long way is to tell, or to fail.
     func open() -> OwnedDescriptor? {
+        guard numbers.areCookies else { return nil }
         let descriptor =
             switch thread {
             case let thread?: clinux_network_of_thread(thread.rawValue)
@@ -101,18 +120,10 @@ struct ThreadNamespace: ~Copyable {
         return descriptor >= 0 ? OwnedDescriptor(owning: descriptor) : nil
     }
 
-    /// The namespace's cookie, by the kernel's number for it; nil where it has none.
-    static func cookie(of namespace: borrowing OwnedDescriptor) -> UInt64? {
-        var id: UInt64 = 0
-        return unsafe clinux_namespace_id(namespace.rawValue, &id) == 0 ? id : nil
-    }
-
-    /// Whether the kernel's number for a namespace is its cookie. No manual promises that.
-    ///
-    /// - Parameter namespace: That of the calling thread.
-    static func isCookieTheID(of namespace: borrowing OwnedDescriptor) -> Bool {
-        guard let id = cookie(of: namespace), let socket = try? CurrentNamespace.socket() else { return false }
-        return (try? CurrentNamespace.cookie(socket)) == id
+    /// The kernel's number for a namespace; nil where it has none.
+    static func number(of namespace: borrowing OwnedDescriptor) -> UInt64? {
+        var number: UInt64 = 0
+        return unsafe clinux_namespace_id(namespace.rawValue, &number) == 0 ? number : nil
     }
 }
 
@@ -140,7 +151,7 @@ final class NewNamespace: Sendable {
         raisingLoopback: Bool, by way: borrowing ThreadNamespace, isBrief: Bool = false
     ) throws(SystemError) -> NewNamespace {
         // What raises the interface leads to the namespace as well.
-        if !raisingLoopback, let descriptor = way.open(), let cookie = ThreadNamespace.cookie(of: descriptor) {
+        if !raisingLoopback, let descriptor = way.open(), let cookie = ThreadNamespace.number(of: descriptor) {
             let node = try Node.of(descriptor, path: CurrentNamespace.path)
             let identity = NamespaceIdentity(device: node.device, inode: node.inode, cookie: cookie)
             return NewNamespace(
@@ -151,6 +162,7 @@ final class NewNamespace: Sendable {
         let descriptor = try open(socket)
         let node = try Node.of(descriptor, path: CurrentNamespace.path)
         let status = try CurrentNamespace.status(node, socket, isLoopbackUp: raisingLoopback)
+        way.numbers.compare(of: descriptor, with: status.identity.cookie)
         return isBrief ? NewNamespace(descriptor, status, socket) : NewNamespace(descriptor, status)
     }
 

@@ -301,27 +301,29 @@ extension NamespaceDirectory {
         _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
         on thread: inout KernelThread, isAllButFilled: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
-        for _ in 0..<3 {
+        for attempt in 0..<3 {
             do throws(SystemError) {
                 return try fillOnce(
-                    order, mountID: mountID, from: source, of: pool, on: &thread, isAllButFilled: isAllButFilled)
+                    order, isFirst: attempt == 0, mountID: mountID, from: source, of: pool, on: &thread,
+                    isAllButFilled: isAllButFilled)
             } catch  where error.isOfAnotherHand && thread.isHome {
                 continue
             }
         }
         return try fillOnce(
-            order, mountID: mountID, from: source, of: pool, on: &thread, isAllButFilled: isAllButFilled)
+            order, isFirst: false, mountID: mountID, from: source, of: pool, on: &thread,
+            isAllButFilled: isAllButFilled)
     }
 
     private func fillOnce(
-        _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
+        _ order: NamespaceOrder, isFirst: Bool, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
         on thread: inout KernelThread, isAllButFilled: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         switch order.kind {
         case .new(let loopback):
             try create(
-                order.name.bytes, isLikelyFree: order.isLikelyFree, raisingLoopback: loopback == .up, mountID: mountID,
-                from: source, on: &thread,
+                order.name.bytes, isLikelyFree: order.isLikelyFree && isFirst, raisingLoopback: loopback == .up,
+                mountID: mountID, from: source, on: &thread,
                 announce: { (identity) throws(SystemError) in
                     // A thread that looks out for the answer would take turns with this one.
                     if pool?.isMaking != true { order.isNearlyDone?(.zero) }

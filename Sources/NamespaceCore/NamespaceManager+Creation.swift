@@ -111,7 +111,7 @@ extension NamespaceManager {
         var creation = creation
         if creationsInProgress > 1 { creation.isNearlyDone = nil }
         let draft = draft(creation, batch: batch)
-        let (kernel, order) = (kernel, order(name, draft, creation))
+        let (kernel, order) = (kernel, order(name, draft, creation, isAlone: true))
         let status: NamespaceStatus
         do throws(NamespaceError) {
             status = try await inPreparedDirectory { (mountID) async throws(SystemError) in
@@ -149,7 +149,7 @@ extension NamespaceManager {
         }
         let permitted = items.indices.filter { results[$0] == nil }
         let drafts = permitted.map { draft(items[$0].creation, batch: batch) }
-        let orders = zip(permitted, drafts).map { order(items[$0].name, $1, items[$0].creation) }
+        let orders = zip(permitted, drafts).map { order(items[$0].name, $1, items[$0].creation, isAlone: false) }
         for (number, result) in await kernel.create(orders, mountID: mountID).enumerated() {
             let (name, creation) = items[permitted[number]]
             do throws(SystemError) {
@@ -181,13 +181,14 @@ extension NamespaceManager {
         }
     }
 
+    /// - Parameter isAlone: Whether it is not one of a batch, in which much can happen until its turn comes.
     private func order(
         _ name: NamespaceName, _ draft: @escaping @Sendable (NamespaceIdentity) -> NamespaceRecord,
-        _ creation: Creation
+        _ creation: Creation, isAlone: Bool
     ) -> NamespaceOrder {
         let (store, logger) = (store, logger)
         return NamespaceOrder(
-            name: name, kind: creation.kind, isLikelyFree: index[name] == nil && records[name] == nil,
+            name: name, kind: creation.kind, isLikelyFree: isAlone && index[name] == nil && records[name] == nil,
             isNearlyDone: creation.isNearlyDone,
             announce: { (identity) throws(SystemError) in
                 try store.save(draft(identity), for: name)

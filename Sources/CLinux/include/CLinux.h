@@ -105,13 +105,6 @@ int clinux_event_signal(int event);
 // errno where there is no other.
 int clinux_avoid_processor(int thread, int processor);
 
-// How many the process was started for; 0 where that could not be told.
-int clinux_processors(void);
-
-// Has a thread of the process that waits for a processor have the calling thread's; what it may run on stays as it was
-// at the start.
-int clinux_bring_here(int thread);
-
 int clinux_thread_id(void);
 
 // The one that the calling thread runs on.

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Injected failures", .tags(.endToEnd), .serialized, .timeLimit(.minutes(3)))
 struct FaultInjectionTests {
-    /// A system call that is made to fail, and what the daemon must say then.
+    /// System calls, as strace(1) takes them, that are made to fail, and what the daemon must say then.
     struct Fault: Sendable, CustomTestStringConvertible {
         let call: String
         let errno: String
@@ -14,14 +14,17 @@ struct FaultInjectionTests {
         var testDescription: String { "\(call) \(errno)" }
     }
 
+    /// Both ways to mount.
+    private static let mounting = "mount,move_mount"
+
     static let faults = [
         Fault(call: "unshare", errno: "ENOSPC", status: 503, problem: "limit-reached"),
         Fault(call: "unshare", errno: "EPERM", status: 503, problem: "missing-capability"),
         Fault(call: "unshare", errno: "ENOMEM", status: 503, problem: "out-of-memory"),
         Fault(call: "unshare", errno: "EUSERS", status: 500, problem: "kernel-failure"),
         Fault(call: "socket", errno: "EMFILE", status: 503, problem: "limit-reached"),
-        Fault(call: "mount", errno: "EPERM", status: 503, problem: "missing-capability", path: "/netns/victim"),
-        Fault(call: "mount", errno: "ENOSPC", status: 503, problem: "limit-reached", path: "/netns/victim"),
+        Fault(call: mounting, errno: "EPERM", status: 503, problem: "missing-capability", path: "/netns/victim"),
+        Fault(call: mounting, errno: "ENOSPC", status: 503, problem: "limit-reached", path: "/netns/victim"),
         Fault(call: "mknodat", errno: "EROFS", status: 503, problem: "storage-failure", path: "/netns/victim"),
         Fault(call: "mknodat", errno: "ENOSPC", status: 503, problem: "storage-failure", path: "/netns/victim"),
         Fault(call: "pwrite64", errno: "ENOSPC", status: 503, problem: "storage-failure"),
@@ -47,6 +50,29 @@ struct FaultInjectionTests {
             let after = try await daemon.resources(settlingTo: before)
             #expect(!after.exceeds(before), "\(before), then \(after)")
             #expect(try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#).status == 201)
+        }
+    }
+
+    @Test(
+        "What the kernel lacks, or a filter refuses, is done in the way of old",
+        arguments: [
+            ("open_tree", "ENOSYS"), ("open_tree", "EPERM"), ("move_mount", "ENOSYS"), ("move_mount", "EPERM"),
+        ])
+    func oldWay(call: String, errno: String) async throws {
+        try await withDaemon { daemon in
+            let before = try await daemon.filledResources()
+            let fault = Fault(call: call, errno: errno, status: 201, problem: "")
+            let response = try await injecting(fault, into: daemon) {
+                try await daemon.send("POST", "/v1/namespaces", body: #"{"name":"victim"}"#)
+            }
+            let strace = try String(contentsOfFile: daemon.home.root + "/strace", encoding: .utf8)
+            #expect(strace.contains("(INJECTED)"), "\(strace)")
+            #expect(response.status == 201, "\(response.text)")
+            let seen = try await daemon.send("GET", "/v1/namespaces/victim")
+            #expect(try seen.json["state"] == "ready", "\(seen.text)")
+            #expect(try await daemon.send("DELETE", "/v1/namespaces/victim").status == 204)
+            let after = try await daemon.resources(settlingTo: before)
+            #expect(!after.exceeds(before), "\(before), then \(after)")
         }
     }
 

@@ -11,7 +11,8 @@ package struct KernelThread: ~Copyable {
     private let home: HomeNamespace
     /// Whether it is in the namespace that it was started for; if not, it must end.
     package private(set) var isHome: Bool
-    private let way: ThreadNamespace
+    /// The short way to the namespace that it is in.
+    let way: ThreadNamespace
     /// What it lets go of at the end of its job.
     private var kept: NewNamespace?
 
@@ -33,13 +34,6 @@ package struct KernelThread: ~Copyable {
     package mutating func inNewNetworkNamespace<Result>(
         _ body: () throws(SystemError) -> Result
     ) throws(SystemError) -> Result {
-        try inNewNetworkNamespace { (_) throws(SystemError) in try body() }
-    }
-
-    /// The same, with the short way to the namespace.
-    mutating func inNewNetworkNamespace<Result>(
-        _ body: (borrowing ThreadNamespace) throws(SystemError) -> Result
-    ) throws(SystemError) -> Result {
         try away(by: { () throws(SystemError) in try call(.unshare) { clinux_unshare_network() } }, body)
     }
 
@@ -51,8 +45,7 @@ package struct KernelThread: ~Copyable {
     ) throws(SystemError) -> Result {
         let rawValue = descriptor.rawValue
         return try away(
-            by: { () throws(SystemError) in try call(.setns, path) { clinux_enter_network(rawValue) } },
-            { (_) throws(SystemError) in try body() })
+            by: { () throws(SystemError) in try call(.setns, path) { clinux_enter_network(rawValue) } }, body)
     }
 
     /// Keeps the namespace open until the job's answer is given: nobody need wait for its descriptor's end.
@@ -62,13 +55,13 @@ package struct KernelThread: ~Copyable {
     mutating func endJob() { kept = nil }
 
     private mutating func away<Result>(
-        by leave: () throws(SystemError) -> Void, _ body: (borrowing ThreadNamespace) throws(SystemError) -> Result
+        by leave: () throws(SystemError) -> Void, _ body: () throws(SystemError) -> Result
     ) throws(SystemError) -> Result {
         guard isHome else { throw SystemError(.setns, errno: .notPermitted) }
         try leave()
         // Before the job's answer: whom that wakes may have to be started, and a thread is born where its maker is.
         defer { isHome = home.enter() }
-        return try body(way)
+        return try body()
     }
 }
 

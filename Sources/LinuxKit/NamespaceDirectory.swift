@@ -44,7 +44,8 @@ package struct NamespaceDirectory: Sendable {
             let status = try raiseLoopback(of: namespace, to: raisingLoopback, on: &thread)
             return try publish(namespace.descriptor, status, as: path, announce: announce, withdraw: withdraw)
         }
-        let (namespace, status) = try thread.inNewNetworkNamespace { (way) throws(SystemError) in
+        let way = thread.way
+        let (namespace, status) = try thread.inNewNetworkNamespace { () throws(SystemError) in
             let namespace = try NewNamespace.current(raisingLoopback: raisingLoopback, by: way, isBrief: true)
             let status = try publish(
                 namespace.descriptor, namespace.status, as: path, announce: announce, withdraw: withdraw)
@@ -159,7 +160,8 @@ package struct NamespaceDirectory: Sendable {
     /// Makes and drops a namespace: whether one could be created now, and if not, why.
     package func probe(mountID: UInt64, on thread: inout KernelThread) throws(SystemError) {
         try directory.verify(mountID: mountID)
-        _ = try thread.inNewNetworkNamespace { (way) throws(SystemError) in
+        let way = thread.way
+        _ = try thread.inNewNetworkNamespace { () throws(SystemError) in
             try NewNamespace.current(raisingLoopback: false, by: way)
         }
     }

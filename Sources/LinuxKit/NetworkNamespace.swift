@@ -82,7 +82,7 @@ enum CurrentNamespace {
 
 /// The short way to the network namespace that a thread is in and to its cookie, without a socket in it: a descriptor of
 /// the thread itself, where the kernel has such (ioctl_pidfd(2), Linux 6.11), and numbers its namespaces (Linux 6.18).
-struct ThreadNamespace: ~Copyable {
+final class ThreadNamespace: Sendable {
     /// What is known of the numbers, for all threads.
     final class Numbers: Sendable {
         /// 0 while that is not known.
@@ -148,7 +148,7 @@ final class NewNamespace: Sendable {
     ///   - way: The calling thread's.
     ///   - isBrief: Whether it is not kept, but for the descriptors to be closed at a better moment.
     static func current(
-        raisingLoopback: Bool, by way: borrowing ThreadNamespace, isBrief: Bool = false
+        raisingLoopback: Bool, by way: ThreadNamespace, isBrief: Bool = false
     ) throws(SystemError) -> NewNamespace {
         // What raises the interface leads to the namespace as well.
         if !raisingLoopback, let descriptor = way.open(), let cookie = ThreadNamespace.number(of: descriptor) {

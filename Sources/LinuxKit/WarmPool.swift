@@ -268,7 +268,8 @@ extension WarmPool {
     }
 
     private static func make(up: Bool, on thread: inout KernelThread) throws(SystemError) -> NewNamespace {
-        try thread.inNewNetworkNamespace { (way) throws(SystemError) in
+        let way = thread.way
+        return try thread.inNewNetworkNamespace { () throws(SystemError) in
             try .current(raisingLoopback: up, by: way)
         }
     }

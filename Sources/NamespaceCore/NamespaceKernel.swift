@@ -7,7 +7,7 @@ package struct NamespaceOrder: Sendable {
     package let name: NamespaceName
     package let kind: Creation.Kind
     /// Whether we know of nothing that has the name, so that nobody need look before the namespace is made.
-    package let isLikelyFree: Bool
+    package var isLikelyFree: Bool
     /// Called shortly before the order is filled, unless other work has the processors; see
     /// ``Creation/isNearlyDone``.
     package let isNearlyDone: (@Sendable (Duration) -> Void)?
@@ -301,29 +301,29 @@ extension NamespaceDirectory {
         _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
         on thread: inout KernelThread, isAllButFilled: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
-        for attempt in 0..<3 {
+        var order = order
+        for _ in 0..<3 {
             do throws(SystemError) {
                 return try fillOnce(
-                    order, isFirst: attempt == 0, mountID: mountID, from: source, of: pool, on: &thread,
-                    isAllButFilled: isAllButFilled)
+                    order, mountID: mountID, from: source, of: pool, on: &thread, isAllButFilled: isAllButFilled)
             } catch  where error.isOfAnotherHand && thread.isHome {
-                continue
+                // Somebody has to do with the name.
+                order.isLikelyFree = false
             }
         }
         return try fillOnce(
-            order, isFirst: false, mountID: mountID, from: source, of: pool, on: &thread,
-            isAllButFilled: isAllButFilled)
+            order, mountID: mountID, from: source, of: pool, on: &thread, isAllButFilled: isAllButFilled)
     }
 
     private func fillOnce(
-        _ order: NamespaceOrder, isFirst: Bool, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
+        _ order: NamespaceOrder, mountID: UInt64, from source: WarmPool?, of pool: WarmPool?,
         on thread: inout KernelThread, isAllButFilled: () -> Void
     ) throws(SystemError) -> NamespaceStatus {
         switch order.kind {
         case .new(let loopback):
             try create(
-                order.name.bytes, isLikelyFree: order.isLikelyFree && isFirst, raisingLoopback: loopback == .up,
-                mountID: mountID, from: source, on: &thread,
+                order.name.bytes, isLikelyFree: order.isLikelyFree, raisingLoopback: loopback == .up, mountID: mountID,
+                from: source, on: &thread,
                 announce: { (identity) throws(SystemError) in
                     // A thread that looks out for the answer would take turns with this one.
                     if pool?.isMaking != true { order.isNearlyDone?(.zero) }

@@ -139,7 +139,8 @@ extension NamespaceDirectory {
     @Test("the short way to a namespace leads where the long one does") func bothWays() async throws {
         try await withScratch(workers: 1) { scratch, workers in
             let found = try await workers.run { (thread) throws(SystemError) in
-                try thread.inNewNetworkNamespace { (way) throws(SystemError) in
+                let way = thread.way
+                return try thread.inNewNetworkNamespace { () throws(SystemError) in
                     // Nothing is relied on before it has been seen to be so.
                     let isClosedAtFirst = way.open() == nil
                     let long = try NewNamespace.current(raisingLoopback: false, by: way)
@@ -151,8 +152,8 @@ extension NamespaceDirectory {
             #expect(found.2)
             #expect(found.0 == found.1)
             // Where the kernel has all of it, it is taken.
-            let version = try FileSystem.read("/proc/sys/kernel/osrelease").split(separator: UInt8(ascii: "."))
-            let numbers = version.prefix(2).compactMap { Int(String(decoding: $0, as: UTF8.self)) }
+            let release = try HostFacts.read(directory: scratch.directory).kernelRelease
+            let numbers = release.split(separator: ".").prefix(2).compactMap { Int($0) }
             let isNew = numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 18)
             #expect(found.3 == isNew)
         }

@@ -157,7 +157,8 @@ let package = Package(
         ),
         .testTarget(name: "DeployTests", swiftSettings: strict),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", system], swiftSettings: strict),
-        .testTarget(name: "NetnsdTests", dependencies: ["CNI", "netnsd", logging, system], swiftSettings: strict),
+        .testTarget(
+            name: "NetnsdTests", dependencies: ["CNI", "MicroHTTP", "netnsd", logging, system], swiftSettings: strict),
         .testTarget(
             name: "APITests",
             dependencies: [

@@ -37,7 +37,8 @@ struct Options: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Threads that do the kernel's jobs. [NETNSD_WORKERS] (default: the number of cores)", valueName: "n"))
+            "Threads that do the kernel's jobs. [NETNSD_WORKERS] (default: one more than there are cores)",
+            valueName: "n"))
     var workers: Int?
 
     @Option(

@@ -11,6 +11,8 @@ struct Settings {
     static let defaultSocket = "/run/netnsd/netnsd.sock"
     static let defaultNamespaceDirectory = "/run/netns"
     static let defaultStateDirectory = "/run/netnsd"
+    /// How many workers there can be, and threads that serve HTTP for each address.
+    private static let mostThreads = 256
 
     let addresses: [ListenAddress]
     let tls: TLSFiles?
@@ -49,15 +51,22 @@ struct Settings {
         for directory in [namespaceDirectory, stateDirectory, etcDirectory] where !directory.hasPrefix("/") {
             throw ValidationError("'\(directory)' is no absolute path.")
         }
-        workers = try options.workers ?? parsed("WORKERS", { Int($0) }) ?? processors
-        guard (1...256).contains(workers) else { throw ValidationError("--workers is a number from 1 to 256.") }
+        workers =
+            try options.workers ?? parsed("WORKERS", { Int($0) })
+            // One more than can run: in unshare(2) they wait for the kernel's locks, and for who serves HTTP.
+            ?? min(processors + 1, Self.mostThreads)
+        guard (1...Self.mostThreads).contains(workers) else {
+            throw ValidationError("--workers is a number from 1 to \(Self.mostThreads).")
+        }
         warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
         networks = try NetworkSettings(options.networks, environment: environment)
         var limits = try LimitSettings(options.limits, environment: environment)
         limits.server.product = "netnsd/\(Version.current)"
-        limits.server.threads = try options.httpThreads ?? parsed("HTTP_THREADS", { Int($0) }) ?? max(1, processors / 2)
-        guard (1...256).contains(limits.server.threads) else {
-            throw ValidationError("--http-threads is a number from 1 to 256.")
+        limits.server.threads =
+            try options.httpThreads ?? parsed("HTTP_THREADS", { Int($0) })
+            ?? min(max(1, processors / 2), Self.mostThreads)
+        guard (1...Self.mostThreads).contains(limits.server.threads) else {
+            throw ValidationError("--http-threads is a number from 1 to \(Self.mostThreads).")
         }
         self.limits = limits
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info

@@ -91,16 +91,15 @@ package final class APIHandler: RequestHandler {
                 return .respond(finished, again: standing(finished, to: request, observation))
             case .reading(let limit, let types, let answer):
                 try Self.refuseForeignBody(request, types)
-                let call = makeCall(request, requestID, to: destination, observation)
-                return read(call, limit: limit, observation, answer)
+                return read(request, requestID, to: destination, limit: limit, observation, answer)
             case .recalling(let recent, let answer):
                 let recollection = request.contentLength == 0 ? recent.recall(destination.target) : .unknowable
                 if case .answer(let response, let hold) = recollection {
                     let finished = finish(response, of: request, requestID, observation)
                     return .respond(finished, again: standing(finished, to: request, observation, (recent, hold)))
                 }
-                let call = makeCall(request, requestID, to: destination, observation)
-                return read(call, limit: nil, observation) { (call, body) async throws(Problem) in
+                return read(request, requestID, to: destination, limit: nil, observation) {
+                    (call, body) async throws(Problem) in
                     guard case .unknown(let moment) = recollection else { return try await answer(call, body) }
                     return try await recent.share(call.target, since: moment) { () async throws(Problem) in
                         try await answer(call, body)
@@ -131,21 +130,24 @@ package final class APIHandler: RequestHandler {
 
     /// Answers once the body is there.
     private func read(
-        _ call: Call, limit: Int?, _ observation: Telemetry.Observation, _ answer: @escaping Endpoint.Answer
+        _ request: Request, _ requestID: String, to destination: Destination, limit: Int?,
+        _ observation: Telemetry.Observation, _ answer: @escaping Endpoint.Answer
     ) -> Disposition {
-        .read(limit: limit ?? admission.limits.bodyBytes) { [self] (body, near) in
-            var call = call
-            call.near = near
+        let (target, parameters, principal) = (destination.target, destination.parameters, destination.principal)
+        return .read(limit: limit ?? admission.limits.bodyBytes) { [self] (body, near) in
+            let call = Call(
+                request, requestID, target: target, parameters: parameters, admission: admission,
+                notes: observation.notes, near: near, principal: principal)
             telemetry.requests.answerBegan()
             defer { telemetry.requests.answerEnded() }
             do throws(Problem) {
                 let response = try await admission.admitting(call) { () async throws(Problem) in
                     try await answer(call, body)
                 }
-                return finish(response, of: call.request, call.requestID, observation)
+                return finish(response, of: request, requestID, observation)
             } catch {
-                let response = error.response(requestID: call.requestID)
-                let finished = finish(response, of: call.request, call.requestID, observation, error)
+                let response = error.response(requestID: requestID)
+                let finished = finish(response, of: request, requestID, observation, error)
                 if error.isRefusalOfAccess { await delay.wait() }
                 return finished
             }
@@ -185,15 +187,6 @@ package final class APIHandler: RequestHandler {
         let target: RequestTarget
         let parameters: PathParameters
         let principal: Principal
-    }
-
-    private func makeCall(
-        _ request: Request, _ requestID: String, to destination: Destination, _ observation: Telemetry.Observation
-    ) -> Call {
-        Call(
-            request: request, target: destination.target, requestID: requestID, name: destination.parameters.first,
-            item: destination.parameters.second, admission: admission, notes: observation.notes,
-            principal: destination.principal)
     }
 
     private func route(

@@ -1,8 +1,10 @@
 import HTTPTypes
 import MicroHTTP
 
-/// A request that has found its route.
-struct Call: Sendable {
+/// A request that has found its route, and whose body is there.
+///
+/// A class, as it is handed on many times, and each copy would retain ten objects.
+final class Call: Sendable {
     let request: Request
     let target: RequestTarget
     let requestID: String
@@ -12,12 +14,26 @@ struct Call: Sendable {
     let item: [UInt8]
     let admission: Admission
     /// Where to note what the request touches, where that is recorded.
-    var notes: AuditNotes?
-    /// To be told when the answer is a matter of microseconds, once the body is there.
-    var near: NearAnswer?
-
+    let notes: AuditNotes?
+    /// To be told when the answer is a matter of microseconds.
+    let near: NearAnswer
     /// Who asks.
     let principal: Principal
+
+    init(
+        _ request: Request, _ requestID: String, target: RequestTarget, parameters: PathParameters,
+        admission: Admission, notes: AuditNotes?, near: NearAnswer, principal: Principal
+    ) {
+        self.request = request
+        self.target = target
+        self.requestID = requestID
+        name = parameters.first
+        item = parameters.second
+        self.admission = admission
+        self.notes = notes
+        self.near = near
+        self.principal = principal
+    }
 }
 
 /// How a route answers.

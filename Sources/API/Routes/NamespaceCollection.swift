@@ -46,7 +46,7 @@ private func create(_ call: Call, _ body: [UInt8], _ manager: NamespaceManager) 
     return try await answerOnce(call, body, manager.answers) { (mark, made) async throws(Problem) in
         var creation = creation
         creation.request = mark
-        if let near = call.near { creation.isNearlyDone = { near.hint(in: $0) } }
+        creation.isNearlyDone = { [near = call.near] in near.hint(in: $0) }
         // Made already by a try whose answer was lost.
         if let name = made[0], let namespace = try? await manager.namespace(name), namespace.record?.request == mark {
             return .created(namespace)

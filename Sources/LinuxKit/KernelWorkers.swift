@@ -63,6 +63,8 @@ package final class KernelWorkers: Sendable {
     private let home: HomeNamespace
     private let preparation: (any Preparation)?
     private let working = Atomic<Int>(0)
+    /// Whether the other threads are kept off the processor of one that prepares something.
+    private let isOneApart = Atomic<Bool>(false)
     /// What the jobs took until now.
     package let tally = JobTally()
 
@@ -117,6 +119,8 @@ package final class KernelWorkers: Sendable {
                 working.subtract(1, ordering: .relaxed)
                 tally.waiting.add(nanoseconds: begun - queued)
                 tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
+                // A thread that has to be started for who waits would be kept off it for good.
+                if isOneApart.load(ordering: .relaxed) { _ = clinux_avoid_processor(0, -1) }
                 continuation.resume(returning: result)
             }
             guard submit(job, priority) else {
@@ -284,6 +288,7 @@ package final class KernelWorkers: Sendable {
     private func setApart() -> Bool {
         let caller = callersProcessor.load(ordering: .relaxed)
         guard caller >= 0, clinux_avoid_processor(0, caller) == 0 else { return false }
+        isOneApart.store(true, ordering: .relaxed)
         keepOthers(off: clinux_processor())
         return true
     }
@@ -291,6 +296,7 @@ package final class KernelWorkers: Sendable {
     private func letTogether() {
         _ = clinux_avoid_processor(0, -1)
         keepOthers(off: -1)
+        isOneApart.store(false, ordering: .relaxed)
     }
 
     private func keepOthers(off processor: CInt) {
@@ -308,7 +314,7 @@ package final class KernelWorkers: Sendable {
     /// Looks out for a job, for so long at most, if this thread alone is at work.
     private func watchForJob(for time: Duration) {
         guard state.withLock({ $0.idle.count == $0.threads - 1 && $0.threads > 1 }) else { return }
-        leaveCallersProcessor()
+        guard leaveCallersProcessor() else { return }
         let start = SystemTime.monotonicNanoseconds
         defer { lastLook.store(0, ordering: .relaxed) }
         var looks = 0
@@ -321,13 +327,16 @@ package final class KernelWorkers: Sendable {
         }
     }
 
-    /// Goes to another processor, where there is one, if jobs come from this one: looking out, it would be in the way of
-    /// who brings the next. sched_yield(2) gives way to threads of the same group alone (`sched_autogroup`, cgroups).
-    private func leaveCallersProcessor() {
+    /// Goes to another processor if jobs come from this one: looking out, it would be in the way of who brings the next.
+    /// sched_yield(2) gives way to threads of the same group alone (`sched_autogroup`, cgroups). False says that it cannot
+    /// go to another.
+    private func leaveCallersProcessor() -> Bool {
         let caller = callersProcessor.load(ordering: .relaxed)
-        guard caller >= 0, caller == clinux_processor(), clinux_avoid_processor(0, caller) == 0 else { return }
+        guard caller >= 0, caller == clinux_processor() else { return true }
+        guard clinux_avoid_processor(0, caller) == 0 else { return false }
         // It is there now, and where to go from there is the kernel's to say.
         _ = clinux_avoid_processor(0, -1)
+        return true
     }
 
     private static func time(since earlier: UInt64) -> Duration {

@@ -1,3 +1,4 @@
+import CLinux
 import Dispatch
 import Synchronization
 import SystemPackage
@@ -37,6 +38,9 @@ struct PreparationTests {
         let others = try await processors(of: workers)
         #expect(others.count == all.count - (isUrgent ? 1 : 0))
         #expect(others.isSubset(of: all))
+        // Its answer may have a thread started, which has the processors of the one that gives it.
+        let worker = try await workers.run { (_) throws(SystemError) in clinux_thread_id() }
+        #expect(try processors(in: FileSystem.read(FilePath("/proc/self/task/\(worker)/status"))) == all)
         preparation.isDone.withLock { $0 = true }
         var restored = others
         while restored != all {
@@ -72,8 +76,11 @@ struct PreparationTests {
 
     /// The processors that a job may have.
     private func processors(of workers: KernelWorkers) async throws -> Set<Int> {
-        let status = try await workers.run { (_) throws(SystemError) in try FileSystem.read("/proc/thread-self/status")
-        }
+        try processors(
+            in: await workers.run { (_) throws(SystemError) in try FileSystem.read("/proc/thread-self/status") })
+    }
+
+    private func processors(in status: [UInt8]) throws -> Set<Int> {
         let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")
         let line = try #require(lines.first { $0.hasPrefix("Cpus_allowed_list:") })
         let ranges = line.split(separator: "\t")[1].split(separator: ",").map { range in

@@ -119,7 +119,7 @@ package final class KernelWorkers: Sendable {
                 working.subtract(1, ordering: .relaxed)
                 tally.waiting.add(nanoseconds: begun - queued)
                 tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
-                // A thread that has to be started for who waits would be kept off it for good.
+                // Who waits may have to have a thread started, which has the processors of this one for good.
                 if isOneApart.load(ordering: .relaxed) { _ = clinux_avoid_processor(0, -1) }
                 continuation.resume(returning: result)
             }
@@ -313,8 +313,9 @@ package final class KernelWorkers: Sendable {
 
     /// Looks out for a job, for so long at most, if this thread alone is at work.
     private func watchForJob(for time: Duration) {
-        guard state.withLock({ $0.idle.count == $0.threads - 1 && $0.threads > 1 }) else { return }
-        guard leaveCallersProcessor() else { return }
+        guard state.withLock({ $0.idle.count == $0.threads - 1 && $0.threads > 1 }), leaveCallersProcessor() else {
+            return
+        }
         let start = SystemTime.monotonicNanoseconds
         defer { lastLook.store(0, ordering: .relaxed) }
         var looks = 0

@@ -43,6 +43,13 @@ struct Settings {
             guard let value = parse(text) else { throw ValidationError("NETNSD_\(name) cannot be '\(text)'.") }
             return value
         }
+        func threads(_ given: Int?, _ name: String, flag: String, usual: Int) throws -> Int {
+            let count = try given ?? parsed(name, { Int($0) }) ?? min(usual, Self.mostThreads)
+            guard (1...Self.mostThreads).contains(count) else {
+                throw ValidationError("\(flag) is a number from 1 to \(Self.mostThreads).")
+            }
+            return count
+        }
 
         namespaceDirectory = options.netnsDir ?? variable("NETNS_DIR") ?? Self.defaultNamespaceDirectory
         stateDirectory = options.stateDir ?? variable("STATE_DIR") ?? Self.defaultStateDirectory
@@ -51,23 +58,14 @@ struct Settings {
         for directory in [namespaceDirectory, stateDirectory, etcDirectory] where !directory.hasPrefix("/") {
             throw ValidationError("'\(directory)' is no absolute path.")
         }
-        workers =
-            try options.workers ?? parsed("WORKERS", { Int($0) })
-            // One more than can run: in unshare(2) they wait for the kernel's locks, and for who serves HTTP.
-            ?? min(processors + 1, Self.mostThreads)
-        guard (1...Self.mostThreads).contains(workers) else {
-            throw ValidationError("--workers is a number from 1 to \(Self.mostThreads).")
-        }
+        // One more than can run: in unshare(2) they wait for the kernel's locks, and for who serves HTTP.
+        workers = try threads(options.workers, "WORKERS", flag: "--workers", usual: processors + 1)
         warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
         networks = try NetworkSettings(options.networks, environment: environment)
         var limits = try LimitSettings(options.limits, environment: environment)
         limits.server.product = "netnsd/\(Version.current)"
-        limits.server.threads =
-            try options.httpThreads ?? parsed("HTTP_THREADS", { Int($0) })
-            ?? min(max(1, processors / 2), Self.mostThreads)
-        guard (1...Self.mostThreads).contains(limits.server.threads) else {
-            throw ValidationError("--http-threads is a number from 1 to \(Self.mostThreads).")
-        }
+        limits.server.threads = try threads(
+            options.httpThreads, "HTTP_THREADS", flag: "--http-threads", usual: max(1, processors / 2))
         self.limits = limits
         logLevel = try options.logLevel ?? parsed("LOG_LEVEL", Logger.Level.init(rawValue:)) ?? .info
         logFormat =

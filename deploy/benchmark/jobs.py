@@ -57,7 +57,7 @@ class Jobs:
 
     def creates(self, clients):
         """More where they take less time, as the beginning and the end count as well."""
-        return self.plan.creates * min(clients, 2)
+        return self.plan.creates * min(clients, 5)
 
     def floor(self, clients):
         self.alone(None)

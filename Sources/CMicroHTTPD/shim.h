@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 
 struct cmicrohttpd_options {
-    unsigned int threads; // of the pool; 0 for one thread without a pool
+    unsigned int threads; // of the pool; 1 for one thread without a pool, 0 for none: see cmicrohttpd_run
     unsigned int connection_limit; // of all threads together
     unsigned int connections_per_address; // of TCP; 0 for no limit
     unsigned int idle_timeout_seconds;
@@ -52,8 +52,9 @@ static inline struct MHD_Daemon *cmicrohttpd_start(const struct cmicrohttpd_opti
     };
     // In a handshake GnuTLS reads, not libmicrohttpd 0.9.75, which so takes the socket to be ready as epoll(7) once said,
     // and asks again and again: who sends half of a hello and waits would have a processor. poll(2) says what is so.
-    enum MHD_FLAG events =
-        options->tls_priorities ? MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_TLS : MHD_USE_EPOLL_INTERNAL_THREAD;
+    enum MHD_FLAG events = options->tls_priorities ? MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_TLS
+                           : options->threads > 0  ? MHD_USE_EPOLL_INTERNAL_THREAD
+                                                   : MHD_USE_EPOLL;
     // The logger first: it takes the messages that the later options cause.
     return MHD_start_daemon(
         events | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
@@ -81,25 +82,43 @@ static inline void cmicrohttpd_name_thread(const char *name) { pthread_setname_n
 // -1 with errno.
 static inline int cmicrohttpd_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
-// The epoll(7) descriptor that the daemon's thread waits on; -1 where there is none, or one for each thread.
+// The epoll(7) descriptor of a daemon without a thread, ready when cmicrohttpd_run has something to do; -1 on failure.
 static inline int cmicrohttpd_events(struct MHD_Daemon *daemon) {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
     return info ? info->epoll_fd : -1;
 }
 
+// Does what there is to do in a daemon without a thread, and does not wait. Answers for how many milliseconds there will
+// be nothing unless the descriptor is ready or a connection is resumed; -1 for any time.
+static inline int cmicrohttpd_run(struct MHD_Daemon *daemon) {
+    const MHD_UNSIGNED_LONG_LONG longest = 3600 * 1000;
+    MHD_UNSIGNED_LONG_LONG milliseconds;
+    MHD_run(daemon);
+    if (MHD_get_timeout(daemon, &milliseconds) != MHD_YES)
+        return -1;
+    return milliseconds < longest ? (int)milliseconds : (int)longest;
+}
+
 // ppoll(2), which the C library declares with _GNU_SOURCE alone.
 extern int ppoll(struct pollfd *entries, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
 
-// Waits until there is an event, or so long, to the microsecond, where the kernel otherwise takes its time, 50 of them.
-// 1 for an event, 0 for none, -1 with errno.
-static inline int cmicrohttpd_await_event(int events, int64_t nanoseconds) {
-    struct pollfd entry = {.fd = events, .events = POLLIN};
+// Waits until one of two descriptors, or one where the other is -1, can be read, or so long, without end if negative.
+// Bit 0 is for the first, bit 1 for the second, and none for the end of the time or an interruption.
+static inline int cmicrohttpd_wait(int first, int second, int64_t nanoseconds) {
+    struct pollfd entries[] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
     struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    if (ppoll(entries, 2, nanoseconds < 0 ? NULL : &timeout, NULL) <= 0)
+        return 0;
+    return (entries[0].revents != 0) | (entries[1].revents != 0) << 1;
+}
+
+// As cmicrohttpd_wait, to the microsecond, where the kernel otherwise takes its time, 50 of them.
+static inline int cmicrohttpd_wait_exactly(int first, int second, int64_t nanoseconds) {
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-    int count = ppoll(&entry, 1, &timeout, NULL);
+    int ready = cmicrohttpd_wait(first, second, nanoseconds);
     // Back to the usual: threads and programs that this one starts would inherit it.
     prctl(PR_SET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL);
-    return count;
+    return ready;
 }
 
 // struct sched_attr of sched_setattr(2), in its first form. The C library has it from 2.41 on only.

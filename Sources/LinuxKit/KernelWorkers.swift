@@ -24,11 +24,28 @@ package protocol Preparation: Sendable {
     func perform(on thread: inout KernelThread)
 }
 
+/// What threads see to between their jobs, besides.
+package protocol Interlude: Sendable {
+    /// Takes what tells whether jobs wait although every thread is at one.
+    func attach(isCrowded: @escaping @Sendable () -> Bool)
+
+    /// Told by a thread that has ended a job; answers whether it is to ``perform()``.
+    ///
+    /// - Parameter waiting: How many jobs wait.
+    func workEnded(waiting: Int) -> Bool
+
+    /// Does something short.
+    func perform()
+
+    /// Told by a thread that has no job.
+    func threadIsFree()
+}
+
 /// A few plain threads on which every blocking or namespace-changing system call of the process is made.
 ///
 /// A job has its thread to itself from start to end, so it may unshare(2) and setns(2). A thread that could not return
-/// to the original namespace is ended and replaced. Nothing else in the process ever changes namespace, and none of
-/// these threads ever runs Swift concurrency's jobs.
+/// to the original namespace is ended and replaced. Nothing else in the process ever changes namespace, and these
+/// threads run Swift concurrency's jobs, if their interlude has any, only while they are there.
 package final class KernelWorkers: Sendable {
     private typealias Job = @Sendable (inout KernelThread) -> Void
 
@@ -62,6 +79,8 @@ package final class KernelWorkers: Sendable {
     private let callersProcessor = Atomic<CInt>(-1)
     private let home: HomeNamespace
     private let preparation: (any Preparation)?
+    private let interlude: (any Interlude)?
+    private let threads: Int
     private let working = Atomic<Int>(0)
     /// Whether the other threads are kept off the processor of one that prepares something.
     private let isOneApart = Atomic<Bool>(false)
@@ -71,13 +90,18 @@ package final class KernelWorkers: Sendable {
     /// Starts `count` threads, which take the calling thread's network namespace as the one to return to.
     ///
     /// Call ``stop()`` before letting go: the threads keep the pool alive until then.
-    package init(count: Int, preparation: (any Preparation)? = nil) throws(SystemError) {
+    package init(
+        count: Int, preparation: (any Preparation)? = nil, interlude: (any Interlude)? = nil
+    ) throws(SystemError) {
         precondition(count > 0, "a pool without threads would never run a job")
         self.preparation = preparation
+        self.interlude = interlude
+        threads = count
         home = try HomeNamespace()
         preparation?.attach(
             call: { [weak self] in self?.callForPreparation() },
             hasQueue: { [weak self] in (self?.queuedJobs ?? 0) > 0 })
+        interlude?.attach(isCrowded: { [weak self] in self?.isCrowded == true })
         for _ in 0..<count { try startThread() }
     }
 
@@ -94,6 +118,9 @@ package final class KernelWorkers: Sendable {
 
     /// Whether a job would be begun at once, and have the processors to itself.
     package var areIdle: Bool { runningJobs == 0 && queuedJobs == 0 }
+
+    /// Whether jobs wait although every thread is at one.
+    private var isCrowded: Bool { queuedJobs > 0 && runningJobs >= threads }
 
     /// Runs `body` on the next free thread and answers what it returned or threw.
     ///
@@ -190,8 +217,19 @@ package final class KernelWorkers: Sendable {
             begun.add(1, ordering: .relaxed)
             job(&thread)
             thread.endJob()
+            if thread.isHome { takeInterlude(on: id) }
         }
         threadEnded(replace: !thread.isHome)
+    }
+
+    /// Does, between two jobs, what else there is to do.
+    private func takeInterlude(on id: CInt) {
+        guard let interlude, interlude.workEnded(waiting: queueLength.load(ordering: .relaxed)) else { return }
+        // A thread that is started on the way has this one's processors for good: nobody is to keep it off any.
+        state.withLock { _ = $0.ids.remove(id) }
+        if isOneApart.load(ordering: .relaxed) { _ = clinux_avoid_processor(0, -1) }
+        interlude.perform()
+        state.withLock { _ = $0.ids.insert(id) }
     }
 
     /// After how many microseconds a thread that could not even begin at home is replaced.
@@ -202,6 +240,7 @@ package final class KernelWorkers: Sendable {
 
     /// Waits for a job; nil tells the thread to end.
     private func next(_ wakeUp: DispatchSemaphore, on thread: inout KernelThread) -> Job? {
+        if queueLength.load(ordering: .relaxed) == 0 { interlude?.threadIsFree() }
         let delay = preparation?.delay
         watchForJob(for: min(delay ?? Self.watchTime, Self.watchTime))
         if let delay, delay <= Self.watchTime { prepare(isUrgent: true, on: &thread) }
@@ -221,6 +260,7 @@ package final class KernelWorkers: Sendable {
                 return (job, state.isStopping, isCalled)
             }
             if job != nil || isStopping { return job }
+            if !isCalled { interlude?.threadIsFree() }
             if isCalled {
                 prepare(isUrgent: true, on: &thread)
                 guard thread.isHome else { return nil }

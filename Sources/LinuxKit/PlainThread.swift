@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// Threads for what blocks. Each belongs to whoever starts it, and never runs one of Swift concurrency's jobs.
+/// Threads for what blocks. Each belongs to whoever starts it, and is none of Swift concurrency's pool.
 enum PlainThread {
     /// What a thread is to do, on its way there.
     private final class Work {

@@ -91,8 +91,8 @@ import SystemPackage
 
 /// An address's way in: its socket, the libmicrohttpd daemon behind it, and how many have come in and not left.
 ///
-/// `@unchecked Sendable`: `daemon` and `events` are set before the acceptor has the entrance, whose connections alone have
-/// the daemon's thread read them, and `MHD_add_connection` may be called from any thread while the daemon runs.
+/// `@unchecked Sendable`: `daemon` and `loop` are set before the acceptor has the entrance, whose connections alone have
+/// others read them, and `MHD_add_connection` may be called from any thread while a daemon with threads runs.
 @safe final class Entrance: @unchecked Sendable {
     /// What became of an attempt to accept.
     enum Outcome {
@@ -110,9 +110,11 @@ import SystemPackage
     /// One that libmicrohttpd has no memory for stays counted: it tells nobody that it closes it. Swift itself ends the
     /// process for want of memory.
     private let inside = Atomic<Int>(0)
+    /// How many connections have begun.
+    private let begun = Atomic<Int>(0)
     private var daemon: OpaquePointer?
-    /// The epoll(7) set that the daemon's thread waits on; -1 where there is none, or one for each thread.
-    private(set) var events: CInt = -1
+    /// What serves a daemon without threads.
+    private(set) var loop: EventLoop?
 
     init(_ socket: ListeningSocket, of server: ServerCore, limit: Int, wake: Wake) {
         self.server = server
@@ -123,10 +125,10 @@ import SystemPackage
 
     /// Leads to this daemon from now on.
     ///
-    /// - Parameter hasEvents: Whether it has one thread, which waits by epoll(7).
-    func lead(to daemon: OpaquePointer, hasEvents: Bool) {
+    /// - Parameter loop: What serves it, if it has no threads.
+    func lead(to daemon: OpaquePointer, served loop: EventLoop?) {
         unsafe self.daemon = unsafe daemon
-        if hasEvents { events = unsafe cmicrohttpd_events(daemon) }
+        self.loop = loop
     }
 
     /// Whether it has as many connections as it may have; later ones wait in the kernel's queue.
@@ -145,11 +147,32 @@ import SystemPackage
                 let descriptor = unsafe cmicrohttpd_accept(socket.descriptor, address, &size)
                 guard descriptor >= 0 else { return Self.outcome(of: Errno(rawValue: Glibc.errno)) }
                 inside.add(1, ordering: .sequentiallyConsistent)
+                if let loop {
+                    loop.add(EventLoop.Arrival(descriptor: descriptor, address: unsafe storage.pointee, size: size))
+                    return .admitted
+                }
                 if unsafe MHD_add_connection(daemon, descriptor, address, size) != .YES { left() }
                 return .admitted
             }
         }
     }
+
+    /// Has a daemon without threads take a connection. To be called within a turn of its loop.
+    func admit(_ arrival: EventLoop.Arrival) {
+        var address = arrival.address
+        let before = begun.load(ordering: .relaxed)
+        // SAFETY: the address was accepted with this size, and libmicrohttpd copies it.
+        let isTaken = unsafe withUnsafeMutablePointer(to: &address) { storage in
+            unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe MHD_add_connection(daemon, arrival.descriptor, address, arrival.size) == .YES
+            }
+        }
+        // One that has begun, and cannot go on, has ended by now.
+        if !isTaken, begun.load(ordering: .relaxed) == before { left() }
+    }
+
+    /// Notes that a connection begins.
+    func entered() { begun.add(1, ordering: .relaxed) }
 
     /// Notes that a connection is gone, and has the acceptor look again if it stood before a full house.
     func left() {
@@ -167,7 +190,7 @@ import SystemPackage
     }
 }
 
-/// Has the acceptor look up from its wait: an eventfd(2).
+/// Has a thread look up from its wait: an eventfd(2).
 final class Wake: Sendable {
     let descriptor: CInt
 

@@ -2,8 +2,9 @@ import CMicroHTTPD
 import Glibc
 import Synchronization
 
-/// How a connection's thread waits for an answer that is near, instead of going back to libmicrohttpd: on an idle
-/// machine, waking a thread takes longer than the last steps of such an answer, both of who wakes and of who is woken.
+/// How the thread that serves a connection waits for an answer that is near, instead of going back to libmicrohttpd: on
+/// an idle machine, waking a thread takes longer than the last steps of such an answer, both of who wakes and of who is
+/// woken.
 struct AnswerWatch: ~Copyable, Sendable {
     /// How long a thread that was told that an answer is near looks out for it.
     static let time = Duration.microseconds(150)
@@ -37,12 +38,10 @@ struct AnswerWatch: ~Copyable, Sendable {
         return true
     }
 
-    /// Sleeps until the answer is near. False says that the thread has something else to do, or cannot tell.
-    ///
-    /// - Parameter events: What it waits on when it has nothing to do; see ``Entrance/events``.
-    static func rest(until near: ContinuousClock.Instant, on events: CInt) -> Bool {
+    /// Sleeps until the answer is near. False says that the thread has something else to do.
+    static func rest(until near: ContinuousClock.Instant, in loop: EventLoop) -> Bool {
         let rest = near - .now
-        guard events >= 0, rest <= longestRest else { return false }
-        return rest <= advance || cmicrohttpd_await_event(events, Int64((rest - advance) / .nanoseconds(1))) == 0
+        guard rest <= longestRest else { return false }
+        return rest <= advance || loop.rest(for: rest - advance)
     }
 }

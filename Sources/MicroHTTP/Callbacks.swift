@@ -20,8 +20,9 @@ func connectionChanged(
     let server = entrance.server
     switch change {
     case .CONNECTION_NOTIFY_STARTED:
+        entrance.entered()
         // libmicrohttpd says nothing of its threads' beginnings.
-        cmicrohttpd_be_prompt()
+        if entrance.loop == nil { cmicrohttpd_be_prompt() }
         let started = unsafe Connection(connection)
         guard let descriptor = started.descriptor else { return }
         var tls: TLSConnection?
@@ -32,7 +33,7 @@ func connectionChanged(
         }
         let live = LiveConnection(
             descriptor: descriptor, client: started.client, limits: server.connections.limits, tls: tls,
-            events: entrance.events)
+            loop: entrance.loop)
         server.connections.add(live)
         // Released below.
         unsafe attachment.pointee = unsafe Unmanaged.passRetained(live).toOpaque()

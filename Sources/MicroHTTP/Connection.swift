@@ -6,8 +6,8 @@ import Synchronization
 /// A client's connection, as libmicrohttpd lends it.
 ///
 /// `@unchecked Sendable`: the pointer is used from two places. Inside a callback libmicrohttpd guarantees that it is
-/// alive and used by no other thread. Outside, ``resume()`` alone is called, which libmicrohttpd makes safe from any
-/// thread, once for each ``suspend()``, and a suspended connection stays alive until then.
+/// alive and used by no other thread. Outside, ``resume()`` alone is called, once for each ``suspend()``: a suspended
+/// connection stays alive, with what was attached to it, until libmicrohttpd is told, which it makes safe from any thread.
 @safe struct Connection: @unchecked Sendable {
     private let pointer: OpaquePointer
 
@@ -16,7 +16,14 @@ import Synchronization
     }
 
     func suspend() { unsafe MHD_suspend_connection(pointer) }
-    func resume() { unsafe MHD_resume_connection(pointer) }
+
+    /// Has whoever serves the connection go on with it.
+    func resume() {
+        // Once resumed it may be closed at any time.
+        let loop = live?.loop
+        unsafe MHD_resume_connection(pointer)
+        loop?.attend()
+    }
 
     /// The socket. It is libmicrohttpd's, and may be closed as soon as the request is completed.
     var descriptor: CInt? {

@@ -304,11 +304,13 @@ final class Exchange: Sendable {
                 return queue(response, mayRecur: mayRecur, on: connection, close: isLast)
             case .rest(let near):
                 // Others' events may have been taken from the kernel already, and would wait for the end of the rest.
-                if let live, server.exchangesInProgress == 1, AnswerWatch.rest(until: near, on: live.events) {
+                if let loop = live?.loop, server.exchangesInProgress == 1, AnswerWatch.rest(until: near, in: loop) {
                     state.withLock { $0.watchEnd = .now + AnswerWatch.time }
                 }
             case .watch(let end):
-                if !watch.seesNews(until: end, of: server) { state.withLock { $0.watchEnd = nil } }
+                // Who helps may be who is to bring the news.
+                let canWatch = live?.loop?.isServedByThread ?? true
+                if !canWatch || !watch.seesNews(until: end, of: server) { state.withLock { $0.watchEnd = nil } }
             case .wait: return .YES
             case .refuse(let request?): return refuse(.shuttingDown, request, on: connection)
             case .refuse(nil): return .NO
@@ -393,9 +395,9 @@ final class Exchange: Sendable {
     }
 }
 
-/// The answering task runs on its connection's thread, which would otherwise have to be woken for the answer by a
-/// thread of the cooperative pool, itself woken for the purpose. Handlers do not block, so other connections do not
-/// wait.
+/// The answering task runs on whichever thread serves its connection, which would otherwise have to be woken for the
+/// answer by a thread of the cooperative pool, itself woken for the purpose. Handlers do not block, so other connections
+/// do not wait.
 extension Exchange: TaskExecutor {
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)

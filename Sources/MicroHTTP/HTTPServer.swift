@@ -3,7 +3,8 @@ import CMicroHTTPD
 import Dispatch
 public import Logging
 
-/// An HTTP/1.1 server: libmicrohttpd's epoll threads in front of a ``RequestHandler``.
+/// An HTTP/1.1 server: libmicrohttpd in front of a ``RequestHandler``, on threads of its own or, where one is enough and
+/// there is no TLS, in an ``EventLoop``.
 public final class HTTPServer: Sendable {
     /// What bounds a server.
     public struct Configuration: Sendable {
@@ -58,10 +59,11 @@ public final class HTTPServer: Sendable {
     ///
     /// - Parameter credentials: With them, every TCP address is for TLS alone, and for nothing older than TLS 1.2. Unix
     ///   sockets are in the clear in any case.
+    /// - Parameter help: Who serves connections besides the server's own threads.
     /// - Throws: ``ListenError`` for the first address that could not be listened on.
     public static func start(
         on addresses: [ListenAddress], configuration: Configuration, credentials: TLSCredentials? = nil,
-        handler: some RequestHandler, logger: Logger
+        help: ServingHelp? = nil, handler: some RequestHandler, logger: Logger
     ) throws(ListenError) -> HTTPServer {
         let core = ServerCore(
             handler: handler, logger: logger, configuration: configuration, credentials: credentials)
@@ -70,7 +72,7 @@ public final class HTTPServer: Sendable {
         do throws(ListenError) {
             let wake = try Wake(for: first)
             for address in addresses {
-                listeners.append(try Listener(address, configuration, core, wake: wake))
+                listeners.append(try Listener(address, configuration, core, help: help, wake: wake))
             }
             let acceptor = try Acceptor(listeners.map(\.entrance), wake: wake, logger: logger, for: first)
             return HTTPServer(core: core, listeners: listeners, acceptor: acceptor)
@@ -170,14 +172,17 @@ public final class HTTPServer: Sendable {
     var address: ListenAddress { entrance.socket.address }
 
     init(
-        _ address: ListenAddress, _ configuration: HTTPServer.Configuration, _ core: ServerCore, wake: Wake
+        _ address: ListenAddress, _ configuration: HTTPServer.Configuration, _ core: ServerCore, help: ServingHelp?,
+        wake: Wake
     ) throws(ListenError) {
         let socket = try ListeningSocket.listen(on: address)
         entrance = Entrance(socket, of: core, limit: configuration.connectionLimit, wake: wake)
         // The callbacks' reference, to the core as well, released in `stop`.
         unsafe context = unsafe Unmanaged.passRetained(entrance)
         var options = unsafe cmicrohttpd_options()
-        unsafe options.threads = UInt32(configuration.threads)
+        let isSecure = address.isTCP && core.credentials != nil
+        let hasLoop = configuration.threads <= 1 && !isSecure
+        unsafe options.threads = hasLoop ? 0 : UInt32(configuration.threads)
         // The entrance bounds the connections. libmicrohttpd gives each thread its part and counts those that are gone
         // for a while longer; it is told of more so that no thread ever comes to its bound, where 0.9.75 returns with a
         // mutex locked (new_connection_process_).
@@ -192,7 +197,7 @@ public final class HTTPServer: Sendable {
         unsafe options.connection = connectionChanged
         unsafe options.target = targetArrived
         unsafe options.log = libraryLogged
-        if address.isTCP, core.credentials != nil {
+        if isSecure {
             unsafe options.tls_priorities = unsafe cgnutls_priorities
             // Each connection adopts the credentials of the moment before its handshake: connectionChanged.
             unsafe options.tls_certificate_callback = unsafe cgnutls_no_certificate()
@@ -202,8 +207,14 @@ public final class HTTPServer: Sendable {
             throw ListenError(address, "MHD_start_daemon", reason: "libmicrohttpd could not be started")
         }
         unsafe self.daemon = unsafe daemon
-        let isSecure = unsafe options.tls_priorities != nil
-        unsafe entrance.lead(to: daemon, hasEvents: configuration.threads <= 1 && !isSecure)
+        do throws(ListenError) {
+            let admit = { @Sendable [unowned entrance] (arrival: EventLoop.Arrival) in entrance.admit(arrival) }
+            let loop = hasLoop ? unsafe try EventLoop(daemon, help: help, for: address, admit: admit) : nil
+            unsafe entrance.lead(to: daemon, served: loop)
+        } catch {
+            stop()
+            throw error
+        }
     }
 
     /// Refuses new connections. Nobody may be accepting.
@@ -211,6 +222,7 @@ public final class HTTPServer: Sendable {
 
     /// Closes every connection, joins the threads and closes the socket. Nothing may be suspended, nobody accepting.
     func stop() {
+        entrance.loop?.stop()
         unsafe MHD_stop_daemon(daemon)
         // Now rather than with the last reference, which may outlive the process's last moment.
         closeSocket()

@@ -19,15 +19,15 @@ final class LiveConnection: Sendable {
     let client: Client
     /// What is remembered of its TLS session; it keeps the credentials, which GnuTLS does not.
     let tls: TLSConnection?
-    /// What its thread waits on; see ``Entrance/events``.
-    let events: CInt
+    /// What serves it, unless libmicrohttpd does by itself.
+    let loop: EventLoop?
     private let descriptor: CInt
     private let phase = Atomic<Int>(Phase.idle)
     /// What is kept of its latest request, for the next one.
     let latest = Mutex(LatestRequest())
 
-    init(descriptor: CInt, client: Client, limits: ConnectionLimits, tls: TLSConnection?, events: CInt = -1) {
-        self.events = events
+    init(descriptor: CInt, client: Client, limits: ConnectionLimits, tls: TLSConnection?, loop: EventLoop? = nil) {
+        self.loop = loop
         self.descriptor = descriptor
         self.client = client
         // Root is not counted: it could end the daemon just as well.

@@ -5,7 +5,7 @@ import Synchronization
 
 /// A ``BodyStream`` on its connection: what libmicrohttpd's content reader is given.
 ///
-/// ``read(into:)`` and ``finish()`` are called by the connection's thread, ``drain()`` and ``cut()`` by any.
+/// ``read(into:)`` and ``finish()`` are called by whoever serves the connection, ``drain()`` and ``cut()`` by any.
 final class StreamedAnswer: Sendable {
     private struct State {
         var hasStarted = false

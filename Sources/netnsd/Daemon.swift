@@ -9,6 +9,8 @@ import SystemPackage
 import UnixSignals
 import Wiring
 
+extension ServingHelp: Interlude {}
+
 /// The parts of a running daemon, put together in the order of their dependencies and taken apart in reverse.
 struct Daemon {
     private static let lockPatience = Duration.seconds(1)
@@ -39,7 +41,8 @@ struct Daemon {
         let audit = try settings.telemetry.auditLog.map { try AuditLog($0, logger: logger) }
         let pool = try warmPool()
         defer { pool.close() }
-        let workers = try KernelWorkers(count: settings.workers, preparation: pool)
+        let help = ServingHelp()
+        let workers = try KernelWorkers(count: settings.workers, preparation: pool, interlude: help)
         let kernel = try LinuxKernel(directory: directory, workers: workers, pool: pool)
         try checkSocketGroup()
         let tokens = try tokenStore()
@@ -55,7 +58,7 @@ struct Daemon {
             let found = try await core.start()
             let lifecycle = Lifecycle()
             let server = try HTTPServer.start(
-                on: settings.addresses, configuration: settings.limits.server, credentials: credentials,
+                on: settings.addresses, configuration: settings.limits.server, credentials: credentials, help: help,
                 handler: handler(core, tokens, workers, pool, audit, lifecycle), logger: logger)
             announce(found, in: directory, pool, server)
             forgetStart()

@@ -13,7 +13,12 @@ struct PreparationTests {
         arguments: [true, false])
     func called(isUrgent: Bool) async throws {
         let preparation = SlowPreparation(isUrgent: isUrgent)
-        let workers = try KernelWorkers(count: 2, preparation: preparation)
+        let interludes = Mutex<[[UInt8]]>([])
+        let interlude = Notes {
+            let status = (try? FileSystem.read("/proc/thread-self/status")) ?? []
+            interludes.withLock { $0.append(status) }
+        }
+        let workers = try KernelWorkers(count: 2, preparation: preparation, interlude: interlude)
         // Only a thread that has begun can be kept off anything: both have once each has met the other.
         let (one, other) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         async let met: Void = workers.run { (_) throws(SystemError) in
@@ -41,6 +46,14 @@ struct PreparationTests {
         // Its answer may have a thread started, which has the processors of the one that gives it.
         let worker = try await workers.run { (_) throws(SystemError) in clinux_thread_id() }
         #expect(try processors(in: FileSystem.read(FilePath("/proc/self/task/\(worker)/status"))) == all)
+        // What it sees to after that may as well.
+        let latest = interludes.withLock { $0.count }
+        for _ in 0..<1000 where interlude.performed.withLock({ $0 }) < interlude.ended.withLock({ $0.count }) {
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        for status in interludes.withLock({ $0.suffix(max(1, $0.count - latest)) }) {
+            #expect(try processors(in: status) == all)
+        }
         preparation.isDone.withLock { $0 = true }
         var restored = others
         while restored != all {

@@ -37,7 +37,7 @@ struct Options: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Threads that do the kernel's jobs. [NETNSD_WORKERS] (default: one more than there are cores)",
+            "Threads that do the kernel's jobs. [NETNSD_WORKERS] (default: the number of cores, at least 2)",
             valueName: "n"))
     var workers: Int?
 

@@ -58,8 +58,8 @@ struct Settings {
         for directory in [namespaceDirectory, stateDirectory, etcDirectory] where !directory.hasPrefix("/") {
             throw ValidationError("'\(directory)' is no absolute path.")
         }
-        // One more than can run: in unshare(2) they wait for the kernel's locks, and for who serves HTTP.
-        workers = try threads(options.workers, "WORKERS", flag: "--workers", usual: processors + 1)
+        // One that is at something long is not to be the only one.
+        workers = try threads(options.workers, "WORKERS", flag: "--workers", usual: max(2, processors))
         warmNamespaces = try options.pool.namespaces(environment: environment, workers: workers)
         networks = try NetworkSettings(options.networks, environment: environment)
         var limits = try LimitSettings(options.limits, environment: environment)

@@ -12,8 +12,8 @@ import Testing
     }
 
     @Test(
-        "one more worker than cores, and an HTTP thread for two of them, on any host",
-        arguments: [(1, 2, 1), (2, 3, 1), (8, 9, 4), (255, 256, 127), (1024, 256, 256)])
+        "as many workers as cores, at least two, and an HTTP thread for two of them, on any host",
+        arguments: [(1, 2, 1), (2, 2, 1), (8, 8, 4), (256, 256, 128), (1024, 256, 256)])
     func defaults(processors: Int, workers: Int, threads: Int) throws {
         let settings = try settings(processors: processors)
         #expect(settings.workers == workers && settings.limits.server.threads == threads)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -82,43 +83,45 @@ static inline void cmicrohttpd_name_thread(const char *name) { pthread_setname_n
 // -1 with errno.
 static inline int cmicrohttpd_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
-// The epoll(7) descriptor of a daemon without a thread, ready when cmicrohttpd_run has something to do; -1 on failure.
+// The epoll(7) set of a daemon without a thread; -1 on failure.
 static inline int cmicrohttpd_events(struct MHD_Daemon *daemon) {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
     return info ? info->epoll_fd : -1;
 }
 
-// Does what there is to do in a daemon without a thread, and does not wait. Answers for how many milliseconds there will
-// be nothing unless the descriptor is ready or a connection is resumed; -1 for any time.
-static inline int cmicrohttpd_run(struct MHD_Daemon *daemon) {
-    const MHD_UNSIGNED_LONG_LONG longest = 3600 * 1000;
+// Has a wait for the daemon's events end whenever the eventfd is written to, which need not be read for that. -1 with
+// errno. Undocumented: libmicrohttpd passes over events with NULL for their data (MHD_epoll, from 0.9.40 to 1.0).
+static inline int cmicrohttpd_listen_to(int events, int descriptor) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.ptr = NULL}};
+    return epoll_ctl(events, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+// Does what there is to do in a daemon without a thread, and waits for it before, if it is to.
+static inline void cmicrohttpd_run(struct MHD_Daemon *daemon, int waits) { MHD_run_wait(daemon, waits ? -1 : 0); }
+
+// Whether there is more to do for cmicrohttpd_run, without waiting for an event.
+static inline int cmicrohttpd_has_more(struct MHD_Daemon *daemon) {
     MHD_UNSIGNED_LONG_LONG milliseconds;
-    MHD_run(daemon);
-    if (MHD_get_timeout(daemon, &milliseconds) != MHD_YES)
-        return -1;
-    return milliseconds < longest ? (int)milliseconds : (int)longest;
+    return MHD_get_timeout(daemon, &milliseconds) == MHD_YES && milliseconds == 0;
 }
 
 // ppoll(2), which the C library declares with _GNU_SOURCE alone.
 extern int ppoll(struct pollfd *entries, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
 
-// Waits until one of two descriptors, or one where the other is -1, can be read, or so long, without end if negative.
-// Bit 0 is for the first, bit 1 for the second, and none for the end of the time or an interruption.
-static inline int cmicrohttpd_wait(int first, int second, int64_t nanoseconds) {
-    struct pollfd entries[] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
+// Waits until there is something to read, or so long. 1 if there is, 0 if not, -1 with errno.
+static inline int cmicrohttpd_await(int descriptor, int64_t nanoseconds) {
+    struct pollfd entry = {.fd = descriptor, .events = POLLIN};
     struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
-    if (ppoll(entries, 2, nanoseconds < 0 ? NULL : &timeout, NULL) <= 0)
-        return 0;
-    return (entries[0].revents != 0) | (entries[1].revents != 0) << 1;
+    return ppoll(&entry, 1, &timeout, NULL);
 }
 
-// As cmicrohttpd_wait, to the microsecond, where the kernel otherwise takes its time, 50 of them.
-static inline int cmicrohttpd_wait_exactly(int first, int second, int64_t nanoseconds) {
+// As cmicrohttpd_await, to the microsecond, where the kernel otherwise takes its time, 50 of them.
+static inline int cmicrohttpd_await_exactly(int descriptor, int64_t nanoseconds) {
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-    int ready = cmicrohttpd_wait(first, second, nanoseconds);
+    int count = cmicrohttpd_await(descriptor, nanoseconds);
     // Back to the usual: threads and programs that this one starts would inherit it.
     prctl(PR_SET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL);
-    return ready;
+    return count;
 }
 
 // struct sched_attr of sched_setattr(2), in its first form. The C library has it from 2.41 on only.

@@ -4,43 +4,6 @@ import Glibc
 import Synchronization
 import SystemPackage
 
-/// Work that makes later jobs shorter, done by a thread that has nothing else to do, one thread at a time.
-package protocol Preparation: Sendable {
-    /// How long a thread is to have had no job before it does a piece of the work; nil when there will be none to do.
-    var delay: Duration? { get }
-
-    /// Whether more of it is wanted at once.
-    var isPressing: Bool { get }
-
-    /// Takes what calls an idle thread at once, for when a piece of the work is wanted sooner than that, and what tells
-    /// whether jobs wait for a thread.
-    func attach(call: @escaping @Sendable () -> Void, hasQueue: @escaping @Sendable () -> Bool)
-
-    /// Told when a job that takes its time has found no thread free. A job that waits for a piece of the work is better
-    /// done without.
-    func jobIsWaiting()
-
-    /// Does one piece. Jobs that arrive meanwhile are other threads', or wait.
-    func perform(on thread: inout KernelThread)
-}
-
-/// What threads see to between their jobs, besides.
-package protocol Interlude: Sendable {
-    /// Takes what tells whether jobs wait although every thread is at one.
-    func attach(isCrowded: @escaping @Sendable () -> Bool)
-
-    /// Told by a thread that has ended a job; answers whether it is to ``perform()``.
-    ///
-    /// - Parameter waiting: How many jobs wait.
-    func workEnded(waiting: Int) -> Bool
-
-    /// Does something short.
-    func perform()
-
-    /// Told by a thread that has no job.
-    func threadIsFree()
-}
-
 /// A few plain threads on which every blocking or namespace-changing system call of the process is made.
 ///
 /// A job has its thread to itself from start to end, so it may unshare(2) and setns(2). A thread that could not return
@@ -260,13 +223,13 @@ package final class KernelWorkers: Sendable {
                 return (job, state.isStopping, isCalled)
             }
             if job != nil || isStopping { return job }
-            if !isCalled { interlude?.threadIsFree() }
             if isCalled {
                 prepare(isUrgent: true, on: &thread)
                 guard thread.isHome else { return nil }
                 preparationAt = nextPreparation()
                 continue
             }
+            interlude?.threadIsFree()
             guard let time = preparationAt else {
                 wakeUp.wait()
                 continue

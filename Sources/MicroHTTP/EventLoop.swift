@@ -34,7 +34,7 @@ import SystemPackage
     private let isHelped = Atomic<Bool>(false)
     /// Whether there is something to do that `events` does not tell of.
     private let isWanted = Atomic<Bool>(false)
-    /// Whether the thread waits, and is to be woken for what `events` does not tell of.
+    /// Whether the thread waits, or soon will, and is to be woken for what `events` does not tell of.
     private let isWaiting = Atomic<Bool>(false)
     /// Whether the thread leaves the connections to others.
     private let isLeft = Atomic<Bool>(false)
@@ -63,6 +63,9 @@ import SystemPackage
         events = unsafe cmicrohttpd_events(daemon)
         wake = try Wake(for: address)
         self.help = help
+        guard cmicrohttpd_listen_to(events, wake.descriptor) == 0 else {
+            throw ListenError(address, "epoll_ctl", errno: Errno(rawValue: Glibc.errno))
+        }
         // The thread's reference, released at its end.
         let context = unsafe Unmanaged.passRetained(self).toOpaque()
         let status = unsafe pthread_create(&thread, nil, { unsafe EventLoop.main($0) }, context)
@@ -102,13 +105,8 @@ import SystemPackage
 
     /// Sleeps, within a turn, for so long. False says that there is something else to do.
     func rest(for time: Duration) -> Bool {
-        guard isServedByThread else { return false }
-        isWaiting.store(true, ordering: .sequentiallyConsistent)
-        defer { isWaiting.store(false, ordering: .sequentiallyConsistent) }
-        guard !isWanted.load(ordering: .sequentiallyConsistent) else { return false }
-        let ready = cmicrohttpd_wait_exactly(events, wake.descriptor, Int64(time / .nanoseconds(1)))
-        if ready & 2 != 0 { wake.clear() }
-        return ready == 0
+        guard isServedByThread, !isWanted.load(ordering: .sequentiallyConsistent) else { return false }
+        return cmicrohttpd_await_exactly(events, Int64(time / .nanoseconds(1))) == 0
     }
 
     private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
@@ -122,23 +120,13 @@ import SystemPackage
 
     private func run() {
         while !isStopping.load(ordering: .sequentiallyConsistent) {
-            let idleTime = turns.withLock { _ in serve(asHelp: false) }
-            if leaveToOthers() { continue }
             isWaiting.store(true, ordering: .sequentiallyConsistent)
             // From here on, whoever wants something gives a signal.
-            let hasWork =
-                isWanted.load(ordering: .sequentiallyConsistent) || isStopping.load(ordering: .sequentiallyConsistent)
-            if !hasWork { _ = wait(for: idleTime, on: events) }
+            let isIdle = !isWanted.load(ordering: .sequentiallyConsistent)
+            turns.withLock { _ in serve(asHelp: false, waits: isIdle) }
             isWaiting.store(false, ordering: .sequentiallyConsistent)
+            leaveToOthers()
         }
-    }
-
-    /// Answers whether there was a signal.
-    private func wait(for time: Duration?, on events: CInt = -1) -> Bool {
-        let ready = cmicrohttpd_wait(events, wake.descriptor, time.map { Int64($0 / .nanoseconds(1)) } ?? -1)
-        guard ready & 2 != 0 else { return false }
-        wake.clear()
-        return true
     }
 }
 
@@ -148,24 +136,26 @@ extension EventLoop {
     /// How often others look for more before they go on with their own work.
     private static let repetitions = 4
 
-    /// Serves what there is to serve, and what comes meanwhile. Whoever calls holds `turns`.
+    /// Serves what there is to serve; whoever helps serves what comes meanwhile as well. Whoever calls holds `turns`.
     ///
-    /// - Returns: In which time something will be to be done without an event; nil for never.
-    private func serve(asHelp isHelp: Bool) -> Duration? {
+    /// - Parameter waits: Whether to wait for something first.
+    private func serve(asHelp isHelp: Bool, waits: Bool) {
         isServed.store(true, ordering: .sequentiallyConsistent)
         isHelped.store(isHelp, ordering: .relaxed)
-        defer { isServed.store(false, ordering: .sequentiallyConsistent) }
-        var milliseconds: CInt = 0
         var count = 0
         repeat {
             isWanted.store(false, ordering: .sequentiallyConsistent)
             admitArrivals()
-            milliseconds = unsafe cmicrohttpd_run(daemon)
+            unsafe cmicrohttpd_run(daemon, waits ? 1 : 0)
             count += 1
-            if isHelp ? count == Self.repetitions : isStopping.load(ordering: .relaxed) { break }
-        } while milliseconds == 0 || isWanted.load(ordering: .sequentiallyConsistent)
+        } while isHelp && count < Self.repetitions && hasMore
         latestTurn.withLock { $0 = .now }
-        return milliseconds < 0 ? nil : .milliseconds(milliseconds)
+        isServed.store(false, ordering: .sequentiallyConsistent)
+    }
+
+    /// Whether there is something to do at once. To be asked by whoever holds `turns`.
+    private var hasMore: Bool {
+        unsafe cmicrohttpd_has_more(daemon) != 0 || isWanted.load(ordering: .sequentiallyConsistent)
     }
 
     private func admitArrivals() {
@@ -176,23 +166,23 @@ extension EventLoop {
         for arrival in arrivals { admit(arrival) }
     }
 
-    /// Leaves the connections to others while more work waits than there are threads for it. False says that nobody
-    /// would come.
-    private func leaveToOthers() -> Bool {
-        guard let help, help.isComing else { return false }
+    /// Leaves the connections to others while more work waits than there are threads for it.
+    private func leaveToOthers() {
+        guard let help, help.isComing else { return }
+        // What there was a signal for is seen to, or seen below.
+        wake.clear()
         isLeft.store(true, ordering: .sequentiallyConsistent)
         defer { isLeft.store(false, ordering: .sequentiallyConsistent) }
         // Those who had nothing to do any more before that have not given a signal, nor has who wanted something.
-        guard !isWanted.load(ordering: .sequentiallyConsistent) else { return true }
+        guard !isWanted.load(ordering: .sequentiallyConsistent) else { return }
         while help.isComing, !isStopping.load(ordering: .sequentiallyConsistent) {
             let rest = latestTurn.withLock(\.self) + Self.patience - .now
             if rest <= .zero {
                 help.hasNotCome()
-            } else if wait(for: rest) {
-                return true
+            } else if cmicrohttpd_await(wake.descriptor, Int64(rest / .nanoseconds(1))) > 0 {
+                return
             }
         }
-        return true
     }
 
     /// Whether the thread leaves the connections to others.
@@ -212,8 +202,10 @@ extension EventLoop {
         for _ in 0..<2 where isWanted.load(ordering: .sequentiallyConsistent) {
             guard !isServed.load(ordering: .sequentiallyConsistent) else { return }
             let isEnded = turns.withLockIfAvailable { hasEnded in
-                if !hasEnded, serve(asHelp: true) == .zero { takeBack() }
-                return hasEnded
+                guard !hasEnded else { return true }
+                serve(asHelp: true, waits: false)
+                if hasMore { takeBack() }
+                return false
             }
             if isEnded ?? true { return }
         }

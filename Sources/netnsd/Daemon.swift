@@ -31,6 +31,8 @@ struct Daemon {
 
     /// Serves until SIGTERM or SIGINT, then drains. The namespaces stay.
     func run() async throws {
+        // Whoever reads the log, or an answer, may be gone by the time of a write, which then says so.
+        _ = signal(SIGPIPE, SIG_IGN)
         let credentials = try settings.tls?.load()
         if let credentials { settings.tls?.complain(of: credentials, logger: logger) }
         let signals = await UnixSignalsSequence(trapping: Life.signals)

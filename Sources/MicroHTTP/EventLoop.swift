@@ -120,11 +120,15 @@ import SystemPackage
 
     private func run() {
         while !isStopping.load(ordering: .sequentiallyConsistent) {
-            isWaiting.store(true, ordering: .sequentiallyConsistent)
-            // From here on, whoever wants something gives a signal.
-            let isIdle = !isWanted.load(ordering: .sequentiallyConsistent)
-            turns.withLock { _ in serve(asHelp: false, waits: isIdle) }
-            isWaiting.store(false, ordering: .sequentiallyConsistent)
+            turns.withLock { _ in
+                isWaiting.store(true, ordering: .sequentiallyConsistent)
+                // From here on, whoever wants something gives a signal, and nobody else's turn can take it.
+                let isIdle =
+                    !isWanted.load(ordering: .sequentiallyConsistent)
+                    && !isStopping.load(ordering: .sequentiallyConsistent)
+                serve(asHelp: false, waits: isIdle)
+                isWaiting.store(false, ordering: .sequentiallyConsistent)
+            }
             leaveToOthers()
         }
     }

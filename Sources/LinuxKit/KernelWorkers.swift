@@ -45,6 +45,8 @@ package final class KernelWorkers: Sendable {
     private let interlude: (any Interlude)?
     private let threads: Int
     private let working = Atomic<Int>(0)
+    /// How many nanoseconds the latest jobs took, about; at first, as if they were long.
+    private let usualTime = Atomic<UInt64>(longTime)
     /// Whether the other threads are kept off the processor of one that prepares something.
     private let isOneApart = Atomic<Bool>(false)
     /// What the jobs took until now.
@@ -82,8 +84,19 @@ package final class KernelWorkers: Sendable {
     /// Whether a job would be begun at once, and have the processors to itself.
     package var areIdle: Bool { runningJobs == 0 && queuedJobs == 0 }
 
-    /// Whether jobs wait although every thread is at one.
-    private var isCrowded: Bool { queuedJobs > 0 && runningJobs >= threads }
+    /// Whether jobs wait although every thread is at one, and they are not soon done.
+    private var isCrowded: Bool {
+        queuedJobs > 0 && runningJobs >= threads && usualTime.load(ordering: .relaxed) >= Self.longTime
+    }
+
+    /// From how many nanoseconds on a job takes longer than to serve who waits for it.
+    private static let longTime: UInt64 = 100_000
+
+    /// Of two that do so at once one may be lost.
+    private func learn(nanoseconds: UInt64) {
+        let usual = usualTime.load(ordering: .relaxed)
+        usualTime.store(usual - usual / 8 + min(nanoseconds, 8 * Self.longTime) / 8, ordering: .relaxed)
+    }
 
     /// Runs `body` on the next free thread and answers what it returned or threw.
     ///
@@ -107,8 +120,10 @@ package final class KernelWorkers: Sendable {
                     result = .failure(error)
                 }
                 working.subtract(1, ordering: .relaxed)
+                let time = SystemTime.monotonicNanoseconds - begun
                 tally.waiting.add(nanoseconds: begun - queued)
-                tally.working.add(nanoseconds: SystemTime.monotonicNanoseconds - begun)
+                tally.working.add(nanoseconds: time)
+                learn(nanoseconds: time)
                 // Who waits may have to have a thread started, which has the processors of this one for good.
                 if isOneApart.load(ordering: .relaxed) { _ = clinux_avoid_processor(0, -1) }
                 continuation.resume(returning: result)

@@ -44,7 +44,8 @@ import Testing
         _ = try await (first, second, third)
         #expect(!isCrowded())
         await workers.stop()
-        #expect(interlude.ended.withLock { $0.map(\.waiting).max() } == 1)
+        // Who took the third had ended another one while it waited.
+        #expect(interlude.ended.withLock { $0.contains { $0.waiting == 1 } })
     }
 }
 

@@ -43,6 +43,7 @@ package final class KernelWorkers: Sendable {
     private let home: HomeNamespace
     private let preparation: (any Preparation)?
     private let interlude: (any Interlude)?
+    /// How many threads there are to be, for who asks without the lock.
     private let threads: Int
     private let working = Atomic<Int>(0)
     /// How many nanoseconds the latest jobs took, about; at first, as if they were long.

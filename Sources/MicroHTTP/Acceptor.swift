@@ -147,11 +147,12 @@ import SystemPackage
                 let descriptor = unsafe cmicrohttpd_accept(socket.descriptor, address, &size)
                 guard descriptor >= 0 else { return Self.outcome(of: Errno(rawValue: Glibc.errno)) }
                 inside.add(1, ordering: .sequentiallyConsistent)
+                let arrival = EventLoop.Arrival(descriptor: descriptor, address: unsafe storage.pointee, size: size)
                 if let loop {
-                    loop.add(EventLoop.Arrival(descriptor: descriptor, address: unsafe storage.pointee, size: size))
-                    return .admitted
+                    loop.add(arrival)
+                } else if !hand(arrival) {
+                    left()
                 }
-                if unsafe MHD_add_connection(daemon, descriptor, address, size) != .YES { left() }
                 return .admitted
             }
         }
@@ -159,16 +160,20 @@ import SystemPackage
 
     /// Has a daemon without threads take a connection. To be called within a turn of its loop.
     func admit(_ arrival: EventLoop.Arrival) {
-        var address = arrival.address
         let before = begun.load(ordering: .relaxed)
+        // One that has begun, and cannot go on, has ended by now.
+        if !hand(arrival), begun.load(ordering: .relaxed) == before { left() }
+    }
+
+    /// Hands a connection to the daemon; false says that it has refused and closed it.
+    private func hand(_ arrival: EventLoop.Arrival) -> Bool {
+        var address = arrival.address
         // SAFETY: the address was accepted with this size, and libmicrohttpd copies it.
-        let isTaken = unsafe withUnsafeMutablePointer(to: &address) { storage in
+        return unsafe withUnsafeMutablePointer(to: &address) { storage in
             unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
                 unsafe MHD_add_connection(daemon, arrival.descriptor, address, arrival.size) == .YES
             }
         }
-        // One that has begun, and cannot go on, has ended by now.
-        if !isTaken, begun.load(ordering: .relaxed) == before { left() }
     }
 
     /// Notes that a connection begins.

@@ -29,6 +29,7 @@ import SystemPackage
     private let arrivals = Mutex<[Arrival]>([])
     /// Held by whoever serves.
     private let turns = Mutex(false)
+    /// Whether `turns` is held: a try at it would be a system call.
     private let isServed = Atomic<Bool>(false)
     /// Whether it is not the thread that serves.
     private let isHelped = Atomic<Bool>(false)
